@@ -1,0 +1,1 @@
+"""Typed settings, the default and the example configuration. Imports nothing of `voice`."""

@@ -1,0 +1,1 @@
+"""Conversations with people on the phone: pure dialogues over a `Phone` protocol. Never imports `voice`."""

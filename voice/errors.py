@@ -1,0 +1,69 @@
+"""The one error tree of Earshot.
+
+    EarshotError
+    ├── ConfigurationError      the operator's configuration; exit code 2, one clear line
+    ├── PeerError               a peer sent something wrong: their fault, a retry cannot help
+    │   ├── MessageError        a SIP message that cannot be understood (has the SIP status to answer)
+    │   ├── SdpError            a session description that cannot be read (400)
+    │   ├── NotAcceptable       an offer without anything we can take (488)
+    │   └── RtpError            an RTP or RTCP packet that cannot be read (dropped and counted)
+    ├── StoreUnavailable        the database cannot commit now; the call goes on, the write is retried
+    ├── RecordingFault          a disk that cannot take audio now; audio stays in memory, the write is retried
+    ├── PortsExhausted          no RTP port is free: 503, a retry can help
+    └── UsageError              our own code called something in the wrong order: a bug, never swallowed
+"""
+
+
+class EarshotError(Exception):
+    """Base of every error that Earshot raises on purpose."""
+
+    sip_status: int = 500
+    retry_can_help: bool = False
+
+
+class ConfigurationError(EarshotError):
+    """The configuration cannot be used. The text names file, line, key and what is allowed."""
+
+
+class PeerError(EarshotError):
+    """A peer sent something that its specification forbids."""
+
+    sip_status = 400
+
+
+class SdpError(PeerError):
+    """A session description that cannot be read (RFC 8866)."""
+
+
+class NotAcceptable(PeerError):
+    """An offer without anything that we can take (RFC 3261 section 21.4.26)."""
+
+    sip_status = 488
+
+
+class RtpError(PeerError):
+    """An RTP or RTCP packet that cannot be read."""
+
+
+class StoreUnavailable(EarshotError):
+    """The store cannot commit now; nothing was written."""
+
+    sip_status = 503
+    retry_can_help = True
+
+
+class RecordingFault(EarshotError):
+    """The disk under the recordings cannot take audio now."""
+
+    retry_can_help = True
+
+
+class PortsExhausted(EarshotError):
+    """Every RTP port of the configured range is in use."""
+
+    sip_status = 503
+    retry_can_help = True
+
+
+class UsageError(EarshotError):
+    """Our own code called something in a state that does not allow it."""
