@@ -1,1 +1,4 @@
-"""Typed settings, the default and the example configuration. Imports nothing of `voice`."""
+"""Typed settings: `settings.load(path)` gives them, `models` says what they are, `example.toml` explains each key.
+
+Of `voice` it imports only the vocabulary: `voice.errors` and `voice.incidents.kinds`.
+"""
