@@ -1,0 +1,125 @@
+"""Who is calling: devices, workers, operators and trunks of the configuration, found by what a call says of itself.
+
+Pure. The order of proof is `domain.md`'s: authenticated user, then the source of a live registration, then
+P-Asserted-Identity (RFC 3325, believed only from a trusted network), then From.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Literal
+
+from config.models import Device, Operator, Settings, Trunk, Worker
+from voice.incidents.kinds import Kind
+
+Proof = Literal["digest", "registration", "asserted", "from", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What an INVITE says about its caller. Users are the user parts of SIP or tel URIs, lower case."""
+
+    source: str
+    """Host that the request came from."""
+    from_user: str
+    from_uri: str
+    asserted: tuple[str, ...] = ()
+    """Users of P-Asserted-Identity."""
+    verified: str | None = None
+    """User name that digest proved."""
+    registered: str | None = None
+    """User whose live registration came over the same flow."""
+    dialled: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The caller as far as he is known. `device` is None for an unknown one."""
+
+    device: Device | None
+    worker: Worker | None
+    proof: Proof
+    claimed: str
+    """The number or user that the call names; personal data."""
+
+
+def normal_number(text: str) -> str:
+    """A number as it is compared: no separators, international prefix `00` as `+`, otherwise as it stands."""
+    plain = text.translate(_SEPARATORS).lower()
+    return f"+{plain[2:]}" if plain.startswith("00") and plain[2:].isdigit() else plain
+
+
+_SEPARATORS = str.maketrans("", "", " -.()/")
+
+
+class Directory:
+    """Look-ups over the settings, built once."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._devices = {d.username.lower(): d for d in settings.devices if d.username}
+        self._operators = {o.username.lower(): o for o in settings.operators if o.username}
+        self._workers = {w.id: w for w in settings.workers}
+        self._numbers: dict[str, Device] = {}
+        own = {d.worker: d for d in reversed(settings.devices) if d.worker}
+        for worker in settings.workers:
+            for number in worker.numbers:
+                if worker.id in own:
+                    self._numbers[normal_number(number)] = own[worker.id]
+        for device in settings.devices:
+            for number in device.numbers:
+                self._numbers[normal_number(number)] = device
+        self._secrets = {d.username: d.password for d in settings.devices if d.username and d.password}
+        self._secrets |= {o.username: o.password for o in settings.operators if o.username and o.password}
+
+    def secret(self, username: str) -> str | None:
+        """The digest password of a device or an operator."""
+        return self._secrets.get(username)
+
+    def operator(self, username: str) -> Operator | None:
+        return self._operators.get(username.lower())
+
+    def device(self, username: str) -> Device | None:
+        return self._devices.get(username.lower())
+
+    def trusts(self, host: str) -> bool:
+        """Whether a host lies in a trusted network, or in a network of a trunk."""
+        try:
+            address = ip_address(host.partition("%")[0])
+        except ValueError:
+            return False
+        mapped = getattr(address, "ipv4_mapped", None) or address
+        networks = [*self.settings.sip.trusted_networks, *(n for t in self.settings.trunks for n in t.networks)]
+        return any(mapped in network for network in networks if network.version == mapped.version)
+
+    def trunk_for(self, device: Device) -> Trunk | None:
+        return self.settings.trunk(device.trunk) if device.trunk else None
+
+    def identify(self, claims: Claims) -> Caller:
+        """Find device and worker. The first claim that names a known device wins, strongest proof first."""
+        trusted = self.trusts(claims.source)
+        for proof, names in self._by_strength(claims, trusted):
+            for name in names:
+                device = self.device(name) or self._numbers.get(normal_number(name))
+                if device is not None:
+                    worker = self._workers.get(device.worker) if device.worker else None
+                    return Caller(device, worker, proof, name)
+        claimed = next((name for _, names in self._by_strength(claims, trusted) for name in names if name), "")
+        return Caller(None, None, "none", claimed)
+
+    @staticmethod
+    def _by_strength(claims: Claims, trusted: bool) -> Iterable[tuple[Proof, tuple[str, ...]]]:
+        if claims.verified:
+            yield "digest", (claims.verified,)
+        if claims.registered:
+            yield "registration", (claims.registered,)
+        if trusted:
+            yield "asserted", claims.asserted
+        yield "from", (claims.from_user,)
+
+    def kind(self, dialled: str, caller: Caller) -> Kind:
+        """The kind of alarm: by the dialled number, else the device's own, else unidentified."""
+        by_number = self.settings.alarms.numbers.get(dialled)
+        if by_number is not None:
+            return by_number
+        return caller.device.kind if caller.device else Kind.UNIDENTIFIED

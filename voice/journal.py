@@ -1,0 +1,130 @@
+"""What the service writes, in order, whatever the store is doing.
+
+Safety order: never lose an alarm, then never lose evidence. So a store that fails delays no call: whoever must know
+that a write is durable waits for it with a patience; past that the call goes on, the write stays in the queue, and
+it is written, in its old place in the order, as soon as the store is back.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from sqlalchemy import Connection
+
+from voice.errors import StoreUnavailable
+from voice.store import Store
+
+log = structlog.get_logger(__name__)
+
+Write = Callable[[Connection], Any]
+
+RETRY_SECONDS = 1.0
+
+
+@dataclass(slots=True, eq=False)
+class _Entry:
+    write: Write
+    done: asyncio.Future[bool]
+
+
+class Journal:
+    """An ordered queue of transactions in front of the store.
+
+    While the store is well every write goes straight to it, and its group commit gathers those that are under way.
+    After a failure, writes wait in line here and are tried again, oldest first, until all of them are in.
+    """
+
+    def __init__(self, store: Store, *, on_fault: Callable[[bool], None] = lambda down: None) -> None:
+        self._store = store
+        self._on_fault = on_fault
+        self._line: deque[_Entry] = deque()
+        self._retrying: asyncio.Task[None] | None = None
+        self._running: set[asyncio.Task[None]] = set()
+        self.refused = 0
+        """Writes that the store refused for what they were, not for its own state: each is a bug, and logged."""
+
+    @property
+    def backlog(self) -> int:
+        """How many writes wait for the store to come back."""
+        return len(self._line)
+
+    def post(self, write: Write) -> asyncio.Future[bool]:
+        """Queue a transaction. The future turns True when it is durable, False when the store refused it for good."""
+        entry = _Entry(write, asyncio.get_running_loop().create_future())
+        if self._line:
+            self._line.append(entry)
+        else:
+            self._start(self._try(entry))
+        return entry.done
+
+    async def write(self, write: Write, *, patience: float) -> bool:
+        """Queue a transaction and wait until it is durable, `patience` seconds at most. True if it is."""
+        done = self.post(write)
+        try:
+            return await asyncio.wait_for(asyncio.shield(done), patience)
+        except TimeoutError:
+            return False
+
+    async def flush(self, patience: float) -> bool:
+        """Wait until everything that was posted is durable, `patience` seconds at most."""
+        deadline = asyncio.get_running_loop().time() + patience
+        while self._running or self._line:
+            if asyncio.get_running_loop().time() >= deadline:
+                return False
+            await asyncio.sleep(0.01)
+        return True
+
+    def _start(self, work: Any) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    async def _try(self, entry: _Entry) -> None:
+        try:
+            await self._store.run(entry.write)
+        except StoreUnavailable:
+            self._line.append(entry)
+            if self._retrying is None:
+                log.error("store unavailable; calls go on, writes wait", backlog=len(self._line))
+                self._on_fault(True)
+                self._retrying = asyncio.get_running_loop().create_task(self._retry())
+        except Exception as error:  # noqa: BLE001 - one bad write must not stop the writes behind it
+            self._settle_failure(entry, error)
+        else:
+            self._settle(entry, True)
+
+    def _settle_failure(self, entry: _Entry, error: Exception) -> None:
+        if self._line:
+            # It may have failed only because a write before it is still in line (its incident is missing).
+            self._line.append(entry)
+            return
+        self.refused += 1
+        log.error("the store refused a write", error=repr(error))
+        self._settle(entry, False)
+
+    async def _retry(self) -> None:
+        while self._line:
+            entry = self._line[0]
+            try:
+                await self._store.run(entry.write)
+            except StoreUnavailable:
+                await asyncio.sleep(RETRY_SECONDS)
+                continue
+            except Exception as error:  # noqa: BLE001 - as above: what is behind it must still be written
+                self.refused += 1
+                log.error("the store refused a write", error=repr(error))
+                self._settle(entry, False)
+            else:
+                self._settle(entry, True)
+            self._line.popleft()
+        self._retrying = None
+        log.info("store is back; nothing waits")
+        self._on_fault(False)
+
+    @staticmethod
+    def _settle(entry: _Entry, durable: bool) -> None:
+        if not entry.done.done():
+            entry.done.set_result(durable)
