@@ -1,0 +1,40 @@
+"""One path to a peer: the socket it goes by and the address at the other end (a flow in the sense of RFC 5626)."""
+
+from dataclasses import dataclass
+
+Address = tuple[str, int]
+"""Host and port; an IPv6 host stands without brackets."""
+
+UDP, TCP, TLS = "UDP", "TCP", "TLS"
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """One path to a peer. Equal flows reach the peer through the same socket."""
+
+    protocol: str
+    """"UDP", "TCP" or "TLS", as a Via header spells it."""
+    local: Address
+    """The listener the flow belongs to, or the local end of a connection that we opened."""
+    remote: Address
+    connection: int = 0
+    """Identity of a stream connection, never used twice; 0 for UDP."""
+
+    @property
+    def reliable(self) -> bool:
+        """Whether the transport itself repeats what is lost (RFC 3261 section 17: no retransmission by us)."""
+        return self.protocol != UDP
+
+    @property
+    def secure(self) -> bool:
+        """Whether the path is encrypted."""
+        return self.protocol == TLS
+
+    def __str__(self) -> str:
+        return f"{self.protocol} {host_port(self.remote)}"
+
+
+def host_port(address: Address) -> str:
+    """The address as a Via or a URI writes it: an IPv6 host in brackets (RFC 3261 section 25.1, IPv6reference)."""
+    host, port = address
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
