@@ -1,0 +1,83 @@
+"""The transmit gate: the one place that decides what may leave towards a leg.
+
+Everything a leg sends passes through `Gate.outgoing`. While the gate is shut the source is not even asked,
+so no mixing, prompt or tone can ever be heard at a discreet device, whatever is wired behind the gate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Protocol
+
+from voice.media.wav import SILENCE
+
+FRAME = 160
+"""Samples in the frame of one tick: 20 ms at 8 kHz."""
+
+SILENT_FRAME = SILENCE * FRAME
+"""20 ms of A-law digital silence."""
+
+KEEPALIVE_TICKS = 50
+"""With the profile `keepalive`, one silent packet every so many ticks: one a second."""
+
+
+class Profile(StrEnum):
+    """What leaves while the gate is shut."""
+
+    SILENCE = "silence"
+    """Digital silence, 50 packets a second: what every gateway and NAT expects."""
+    KEEPALIVE = "keepalive"
+    """One silent packet a second: keeps a NAT binding open."""
+    RECVONLY = "recvonly"
+    """Nothing at all; the session description says `recvonly` too."""
+    FULL = "full"
+    """For operators and contacts: the gate is always open."""
+
+
+class Source(Protocol):
+    """Where the audio for a leg comes from."""
+
+    def frame(self) -> bytes | None:
+        """The next 160 samples of A-law; None for silence."""
+        ...
+
+
+class Gate:
+    """Shut from the start (except profile `full`); only `set(True)` lets sound through."""
+
+    def __init__(
+        self, profile: Profile | str = Profile.SILENCE, on_change: Callable[[bool], None] | None = None
+    ) -> None:
+        self.profile = Profile(profile)
+        self.on_change = on_change
+        """Called with the new state at each opening and closing, for the timeline."""
+        self._open = self.profile is Profile.FULL
+        self._quiet_ticks = KEEPALIVE_TICKS  # the first packet leaves at once, so that the peer can latch
+
+    @property
+    def open(self) -> bool:
+        return self._open
+
+    def set(self, open: bool) -> bool:
+        """Open or shut the gate. True when that changed anything; profile `full` never shuts."""
+        if open == self._open or self.profile is Profile.FULL:
+            return False
+        self._open = open
+        self._quiet_ticks = 0
+        if self.on_change is not None:
+            self.on_change(open)
+        return True
+
+    def outgoing(self, source: Source | None) -> bytes | None:
+        """What leaves in this tick: 160 samples, or None for no packet."""
+        if self._open:
+            return (source.frame() if source is not None else None) or SILENT_FRAME
+        if self.profile is Profile.SILENCE:
+            return SILENT_FRAME
+        if self.profile is Profile.KEEPALIVE:
+            self._quiet_ticks += 1
+            if self._quiet_ticks >= KEEPALIVE_TICKS:
+                self._quiet_ticks = 0
+                return SILENT_FRAME
+        return None
