@@ -1,4 +1,4 @@
-"""Typed settings: `settings.load(path)` gives them, `models` says what they are, `example.toml` explains each key.
+"""Typed settings: `settings.load` gives them, `models` says what they are, `example.toml` explains each key.
 
 Of `voice` it imports only the vocabulary: `voice.errors` and `voice.incidents.kinds`.
 """

@@ -1,16 +1,18 @@
 """The one error tree of Earshot.
 
-    EarshotError
-    ├── ConfigurationError      the operator's configuration; exit code 2, one clear line
-    ├── PeerError               a peer sent something wrong: their fault, a retry cannot help
-    │   ├── MessageError        a SIP message that cannot be understood (has the SIP status to answer)
-    │   ├── SdpError            a session description that cannot be read (400)
-    │   ├── NotAcceptable       an offer without anything we can take (488)
-    │   └── RtpError            an RTP or RTCP packet that cannot be read (dropped and counted)
-    ├── StoreUnavailable        the database cannot commit now; the call goes on, the write is retried
-    ├── RecordingFault          a disk that cannot take audio now; audio stays in memory, the write is retried
-    ├── PortsExhausted          no RTP port is free: 503, a retry can help
-    └── UsageError              our own code called something in the wrong order: a bug, never swallowed
+EarshotError
+├── ConfigurationError      the operator's configuration; exit code 2, one clear line
+├── PeerError               a peer sent something wrong: their fault, a retry cannot help
+│   ├── MessageError        a SIP message that cannot be understood (has the SIP status to answer)
+│   ├── SdpError            a session description that cannot be read (400)
+│   ├── NotAcceptable       an offer without anything we can take (488)
+│   └── RtpError            an RTP or RTCP packet that cannot be read (dropped and counted)
+├── UnknownIncident         no incident (or more than one) has this name: the asker's fault (404)
+├── LifecycleError          a change of state that the lifecycle table does not have (409)
+├── StoreUnavailable        the database cannot commit now; the call goes on, the write is retried
+├── RecordingFault          a disk that cannot take audio now; audio stays in memory, the write is retried
+├── PortsExhausted          no RTP port is free: 503, a retry can help
+└── UsageError              our own code called something in the wrong order: a bug, never swallowed
 """
 
 
@@ -43,6 +45,18 @@ class NotAcceptable(PeerError):
 
 class RtpError(PeerError):
     """An RTP or RTCP packet that cannot be read."""
+
+
+class UnknownIncident(EarshotError):
+    """No incident has this name, or a shortened name fits several."""
+
+    sip_status = 404
+
+
+class LifecycleError(EarshotError):
+    """The incident is not in a state from which this change is allowed; often somebody else was quicker."""
+
+    sip_status = 409
 
 
 class StoreUnavailable(EarshotError):
