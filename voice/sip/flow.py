@@ -1,4 +1,4 @@
-"""One path to a peer: the socket it goes by and the address at the other end (a flow in the sense of RFC 5626)."""
+"""One path to a peer: the socket it goes by and the address at the other end (a flow, in RFC 5626)."""
 
 from dataclasses import dataclass
 
@@ -22,7 +22,7 @@ class Flow:
 
     @property
     def reliable(self) -> bool:
-        """Whether the transport itself repeats what is lost (RFC 3261 section 17: no retransmission by us)."""
+        """Whether the transport itself repeats what is lost (then we do not, RFC 3261 section 17)."""
         return self.protocol != UDP
 
     @property
@@ -35,6 +35,6 @@ class Flow:
 
 
 def host_port(address: Address) -> str:
-    """The address as a Via or a URI writes it: an IPv6 host in brackets (RFC 3261 section 25.1, IPv6reference)."""
+    """The address as a Via or a URI writes it: an IPv6 host stands in brackets (RFC 3261 section 25.1)."""
     host, port = address
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,23 +1,32 @@
-"""SIP messages: reading what arrives, cheap reads for the hot path, building of requests and responses.
+"""SIP messages: reading what arrives, cheap reads for the hot path, writing; the front door of this package.
 
-Stands on the types of `sipmessage` (Request, Response, URI) and adds what that parser leaves out: unfolding of
-lines, white space before the colon, bytes that are not UTF-8, the checks of RFC 3261 sections 7, 8.2 and 18.3, and
-reading without a typed parse. Bytes that are not UTF-8 are kept as surrogate escapes and leave as they came.
+Stands on the types of `sipmessage` (Request, Response, URI) and adds what that parser leaves out: unfolding
+of lines, white space before the colon, bytes that are not UTF-8, the checks of RFC 3261 sections 7, 8.2 and
+18.3, and reads without a typed parse. Bytes that are not UTF-8 are kept as surrogate escapes.
 """
 
 import re
-from collections.abc import Iterable
-from random import Random
-from typing import NamedTuple, TypeVar
 
 import sipmessage
 from sipmessage import URI, Request, Response
 
 from voice.errors import PeerError, UsageError
+from voice.sip.building import (
+    BRANCH_COOKIE,
+    new_branch,
+    new_call_id,
+    new_request,
+    new_tag,
+    reason_phrase,
+    response_to,
+)
 from voice.sip.fields import (
+    NAME_ADDR,
+    TOKEN,
     HeaderFields,
     canonical_name,
     display_name_of,
+    elements,
     params_of,
     parse_params,
     quote_string,
@@ -27,50 +36,37 @@ from voice.sip.fields import (
     uri_of,
     user_of,
 )
-from voice.sip.flow import Address
 from voice.sip.reasons import REASONS
 from voice.sip.uri import ReceivedURI, parse_uri
+from voice.sip.via import DEFAULT_PORTS, ViaInfo, parse_via, stamp_via, top_via, via_is_sound, via_values
 
 __all__ = [
-    "REASONS", "HeaderFields", "Message", "MessageError", "ReceivedURI", "Request", "Response", "ViaInfo",
-    "call_id", "cseq", "display_name_of", "from_tag", "header", "headers", "new_branch", "new_call_id",
-    "new_request", "new_tag", "params_of", "parse", "parse_params", "parse_uri", "parse_via", "quote_string",
-    "reason_phrase", "response_to", "serialize", "split_list", "stamp_via", "to_tag", "top_via",
-    "unquote_string", "uri_of", "user_of", "via_values",
+    "BRANCH_COOKIE", "DEFAULT_PORTS", "REASONS", "HeaderFields", "Message", "MessageError",
+    "ReceivedURI", "Request", "Response", "ViaInfo", "call_id", "cseq", "display_name_of",
+    "from_tag", "header", "headers", "new_branch", "new_call_id", "new_request", "new_tag",
+    "params_of", "parse", "parse_params", "parse_uri", "parse_via", "quote_string", "reason_phrase",
+    "response_to", "serialize", "split_list", "stamp_via", "to_tag", "top_via", "unquote_string",
+    "uri_of", "user_of", "via_values",
 ]  # fmt: skip
 
 Message = Request | Response
-_M = TypeVar("_M", Request, Response)
 
-BRANCH_COOKIE = "z9hG4bK"
-"""Every branch of RFC 3261 begins with it (section 8.1.1.7)."""
 MAX_CSEQ = 2**31 - 1
-DEFAULT_PORTS = {"UDP": 5060, "TCP": 5060, "TLS": 5061}
 
-_TOKEN = r"[A-Za-z0-9\-.!%*_+`'~]++"
-_METHOD = re.compile(_TOKEN)
+_METHOD = re.compile(TOKEN)
 _FOLD = re.compile(r"[ \t]*\r\n[ \t]+")
-_CSEQ = re.compile(rf"([0-9]{{1,10}})[ \t]+({_TOKEN})")
-_QUOTED = r'"(?:[^"\\]|\\.)*+"'
-_PARAMS = rf"(?:\s*;\s*{_TOKEN}(?:\s*=\s*(?:{_QUOTED}|[^\s;,\"<>]++))?)*+\s*"
-_NAME_ADDR = re.compile(
-    rf"\s*(?:{_QUOTED}\s*|(?:{_TOKEN}\s*)*+)<\s*[A-Za-z][A-Za-z0-9+.-]*+:[^<>\"\s]++\s*>{_PARAMS}"
-    rf"|\s*[A-Za-z][A-Za-z0-9+.-]*+:[^<>\"\s;?,]++{_PARAMS}",
-    re.DOTALL,
-)
-_VIA = re.compile(
-    rf"\s*SIP\s*/\s*2\.0\s*/\s*({_TOKEN})\s+(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?:\s*:\s*([0-9]{{1,5}}))?({_PARAMS})",
-    re.IGNORECASE | re.DOTALL,
-)
+_CSEQ = re.compile(rf"([0-9]{{1,10}})[ \t]+({TOKEN})")
 _ONCE = ("Max-Forwards", "Content-Length", "Content-Type", "Expires", "Min-Expires", "Date")
 _DIGITS = re.compile(r"[0-9]+")
+_NO_URI = ReceivedURI("sip", "invalid.invalid", text="sip:invalid.invalid")
+"""Stands in a partial request whose Request-URI could not be read."""
 
 
 class MessageError(PeerError):
     """A SIP message that cannot be understood.
 
-    `status` and `reason` are what to answer; `partial` is the request as far as it could be read, or None when there
-    is nothing that an answer could be built from. A response that cannot be understood is dropped (`partial` None).
+    `status` and `reason` are what to answer; `partial` is the request as far as it could be read, or None when
+    no answer can be built from it. A response that cannot be understood is dropped (`partial` is None).
     """
 
     def __init__(self, status: int, reason: str, partial: Request | None = None) -> None:
@@ -78,26 +74,6 @@ class MessageError(PeerError):
         self.status = status
         self.reason = reason
         self.partial = partial
-
-
-class ViaInfo(NamedTuple):
-    """One Via value (RFC 3261 section 20.42)."""
-
-    transport: str
-    """In upper case: "UDP", "TCP", "TLS"."""
-    host: str
-    """Without IPv6 brackets."""
-    port: int
-    """As given, else the default of the transport."""
-    branch: str | None
-    rport: str | None
-    """None when absent, "" when asked for and not filled in (RFC 3581)."""
-    received: str | None
-    sent_by: str
-    """Host and port as written, in lower case: part of the key of a transaction (section 17.2.3)."""
-
-
-# ---- reading -------------------------------------------------------------------------------------------------
 
 
 def parse(data: bytes) -> Message:
@@ -183,10 +159,10 @@ def _unsound(message: Message) -> _Problem:
         if len(values) > 1 and name != "Via":
             return 400, f"Multiple {name} Header Fields"
     for name in ("From", "To"):
-        if not _NAME_ADDR.fullmatch(fields[name]):
+        if not NAME_ADDR.fullmatch(fields[name]):
             return 400, f"Bad {name} Header Field"
     for value in fields.getlist("Via"):
-        if not _via_is_sound(value):
+        if not via_is_sound(value):
             return 400, "Bad Via Header Field"
     match = _CSEQ.fullmatch(fields["CSeq"])
     if match is None or int(match[1]) > MAX_CSEQ:
@@ -210,12 +186,6 @@ def _number_out_of_range(fields: sipmessage.Headers) -> _Problem:
     return None
 
 
-def _via_is_sound(value: str) -> bool:
-    if "," not in value:
-        return _VIA.fullmatch(value) is not None
-    return all(map(_VIA.fullmatch, split_list(value)))
-
-
 def _take_body(message: Message, body: bytes) -> _Problem:
     length = message.headers.get("Content-Length")
     if length is not None:
@@ -236,7 +206,29 @@ def _answerable(message: Message) -> Request | None:
     return message if complete and parse_via(next(iter(via_values(message)), "")) else None
 
 
-# ---- cheap reads -----------------------------------------------------------------------------------------------
+def serialize(message: Message) -> bytes:
+    """The message as bytes, with the Content-Length of its body.
+
+    Raises UsageError when a value holds a line end, which would make a header of it (header injection).
+    """
+    if isinstance(message, Request):
+        lines = [f"{message.method} {message.uri} SIP/2.0"]
+    else:
+        lines = [f"SIP/2.0 {message.code} {message.phrase}"]
+    fields = message.headers
+    for name in fields.keys():  # noqa: SIM118 (sipmessage.Headers is no mapping)
+        if name != "Content-Length":
+            lines += [f"{name}: {value}" for value in fields.getlist(name)]
+    text = "\r\n".join(lines)
+    if text.count("\n") != len(lines) - 1 or text.count("\r") != len(lines) - 1:
+        raise UsageError("a header value holds a line end")
+    return (
+        f"{text}\r\nContent-Length: {len(message.body)}\r\n\r\n".encode("utf-8", "surrogateescape")
+        + message.body
+    )
+
+
+# ---- cheap reads: string scans, no typed parse ----
 
 
 def header(message: Message, name: str) -> str | None:
@@ -246,7 +238,7 @@ def header(message: Message, name: str) -> str | None:
 
 def headers(message: Message, name: str) -> list[str]:
     """Every element of a header that may be a comma-separated list, over all its lines."""
-    return [part for value in message.headers.getlist(name) for part in split_list(value)]
+    return elements(message.headers, name)
 
 
 def call_id(message: Message) -> str:
@@ -268,156 +260,3 @@ def from_tag(message: Message) -> str | None:
 def to_tag(message: Message) -> str | None:
     """The tag of the To; None outside a dialog."""
     return tag_of(message.headers.get("To") or "")
-
-
-def via_values(message: Message) -> list[str]:
-    """Every Via value, topmost first."""
-    return headers(message, "Via")
-
-
-def top_via(message: Message) -> ViaInfo:
-    """The topmost Via. Raises UsageError on a message that `parse` would not have accepted."""
-    value = message.headers["Via"]
-    via = parse_via(value if "," not in value else split_list(value)[0])
-    if via is None:
-        raise UsageError(f"message without a usable Via: {value!r}")
-    return via
-
-
-def parse_via(value: str) -> ViaInfo | None:
-    """Read one Via value; None when it cannot be read."""
-    match = _VIA.fullmatch(value)
-    if match is None:
-        return None
-    transport, host, port, tail = match.groups()
-    transport = transport.upper()
-    host = host.lower()
-    params = parse_params(tail)
-    rport = (params["rport"] or "") if "rport" in params else None
-    return ViaInfo(
-        transport,
-        host.strip("[]"),
-        int(port) if port else DEFAULT_PORTS.get(transport, 5060),
-        params.get("branch"),
-        rport,
-        params.get("received"),
-        f"{host}:{port}" if port else host,
-    )
-
-
-def stamp_via(request: Request, source: Address) -> None:
-    """Note in the topmost Via where the request came from.
-
-    RFC 3261 section 18.2.1: `received` when the host of sent-by is not the source address; RFC 3581 section 4:
-    with `rport` both are always set.
-    """
-    via = top_via(request)
-    host, port = source
-    if via.rport is None and via.host == host:
-        return
-    first, *others = via_values(request)
-    head, *params = [part.strip() for part in first.split(";")]
-    kept = [part for part in params if part.partition("=")[0].strip().lower() not in ("rport", "received")]
-    added = [f"received={host}"] if via.rport is None else [f"received={host}", f"rport={port}"]
-    request.headers.setlist("Via", [";".join([head, *kept, *added]), *others])
-
-
-# ---- building --------------------------------------------------------------------------------------------------
-
-
-def serialize(message: Message) -> bytes:
-    """The message as bytes, with the Content-Length of its body.
-
-    Raises UsageError when a value holds a line end: that would let a value become a header (header injection).
-    """
-    if isinstance(message, Request):
-        lines = [f"{message.method} {message.uri} SIP/2.0"]
-    else:
-        lines = [f"SIP/2.0 {message.code} {message.phrase}"]
-    fields = message.headers
-    for name in fields.keys():  # noqa: SIM118 (sipmessage.Headers is no mapping)
-        if name != "Content-Length":
-            lines += [f"{name}: {value}" for value in fields.getlist(name)]
-    text = "\r\n".join(lines)
-    if text.count("\n") != len(lines) - 1 or text.count("\r") != len(lines) - 1:
-        raise UsageError("a header value holds a line end")
-    return f"{text}\r\nContent-Length: {len(message.body)}\r\n\r\n".encode("utf-8", "surrogateescape") + message.body
-
-
-def new_request(
-    method: str,
-    uri: str | URI,
-    fields: Iterable[tuple[str, str]] = (),
-    *,
-    body: bytes = b"",
-    content_type: str | None = None,
-) -> Request:
-    """A request of ours. Raises ValueError when `uri` is no URI."""
-    request = Request(method, parse_uri(uri) if isinstance(uri, str) else uri, body)
-    return _fill(request, fields, content_type)
-
-
-def response_to(
-    request: Request,
-    code: int,
-    reason: str | None = None,
-    *,
-    to_tag: str | None = None,
-    headers: Iterable[tuple[str, str]] = (),
-    body: bytes = b"",
-    content_type: str | None = None,
-) -> Response:
-    """The response to a request with the fields that it must repeat (RFC 3261 sections 8.2.6.2 and 12.1.1).
-
-    `to_tag` is added unless the request has one already or the response is a 100.
-    """
-    received = request.headers
-    response = Response(code, reason_phrase(code) if reason is None else reason, body)
-    fields = response.headers = HeaderFields()
-    fields.setlist("Via", list(received.getlist("Via")))
-    if code < 300 and (route := received.getlist("Record-Route")):
-        fields.setlist("Record-Route", list(route))
-    fields.setlist("From", received.getlist("From")[:1])
-    recipient = received.get("To") or ""
-    if to_tag and code != 100 and tag_of(recipient) is None:
-        recipient = f"{recipient};tag={to_tag}"
-    fields.set("To", recipient)
-    fields.setlist("Call-ID", received.getlist("Call-ID")[:1])
-    fields.setlist("CSeq", received.getlist("CSeq")[:1])
-    if code == 100 and (stamp := received.get("Timestamp")):
-        fields.set("Timestamp", stamp)
-    return _fill(response, headers, content_type)
-
-
-def _fill(message: _M, fields: Iterable[tuple[str, str]], content_type: str | None) -> _M:
-    if not isinstance(message.headers, HeaderFields):
-        message.headers = HeaderFields()
-    for name, value in fields:
-        message.headers.add(name, value)
-    if content_type is not None:
-        message.headers.set("Content-Type", content_type)
-    return message
-
-
-def reason_phrase(code: int) -> str:
-    """The usual phrase of a status code, else that of its class."""
-    return REASONS.get(code) or REASONS.get(code // 100 * 100) or "Unknown"
-
-
-def new_tag(random: Random) -> str:
-    """A From or To tag: 64 random bits (RFC 3261 section 19.3 asks for at least 32)."""
-    return f"{random.getrandbits(64):016x}"
-
-
-def new_branch(random: Random) -> str:
-    """A branch, unique across space and time (RFC 3261 section 8.1.1.7)."""
-    return f"{BRANCH_COOKIE}{random.getrandbits(80):020x}"
-
-
-def new_call_id(random: Random) -> str:
-    """A Call-ID without host part (RFC 3261 section 8.1.1.4)."""
-    return f"{random.getrandbits(128):032x}"
-
-
-_NO_URI = ReceivedURI("sip", "invalid.invalid", text="sip:invalid.invalid")
-"""Stands in a partial request whose Request-URI could not be read."""

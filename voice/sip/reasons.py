@@ -1,4 +1,4 @@
-"""Status codes and their usual reason phrases (RFC 3261 section 21 and the IANA registry of response codes)."""
+"""Status codes and their usual reason phrases (RFC 3261 section 21, IANA registry of response codes)."""
 
 REASONS: dict[int, str] = {
     100: "Trying",
