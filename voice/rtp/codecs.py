@@ -66,8 +66,9 @@ def pcm_to_ulaw(pcm: bytes) -> bytes:
 def _alaw_to_ulaw_table() -> bytes:
     """Digital silence stays digital silence.
 
-    G.711's own conversion turns A-law silence (+8 of 32768) into mu-law's first step above zero. A device that
-    is sent nothing but silence must receive mu-law zero, bit for bit, so A-law's two smallest values map to zero.
+    G.711's own conversion turns A-law silence (+8 of 32768) into mu-law's first step above zero. A device
+    that is sent nothing but silence must receive mu-law zero, bit for bit, so A-law's two smallest values
+    map to zero.
     """
     table = bytearray(pcm_to_ulaw(alaw_to_pcm(_EVERY_BYTE)))
     table[0xD5] = 0xFF

@@ -12,26 +12,27 @@ at the port range of a server, and is sent the conversation). What is known abou
 The rules:
 
 1. Only packets with a negotiated payload type count; all else is counted and dropped.
-2. The first such packet is audio at once: an alarm is recorded from its first packet. Media is sent back to it
-   at once when something is known about the source; an UNKNOWN source has to send a second packet first.
+2. The first such packet is audio at once: an alarm is recorded from its first packet. Media is sent back to
+   it at once when something is known about the source; an UNKNOWN source has to send a second packet first.
 3. For `window` seconds from the first packet, a source that is better known takes over. Later it does not.
    An UNKNOWN source that has sent a single packet also yields to two packets in a row of another.
 4. While the held source is heard, nobody else is: packets of others are counted as strangers'.
-5. Once the held source has been silent for `silence` seconds it may come back from another address if it is the
-   same stream (same SSRC, sequence number going on): a NAT binding changed, or a device went from Wi-Fi to
-   mobile. A source that is better known than the held one may take over as well.
+5. Once the held source has been silent for `silence` seconds it may come back from another address if it is
+   the same stream (same SSRC, sequence number going on): a NAT binding changed, or a device went from Wi-Fi
+   to mobile. A source that is better known than the held one may take over as well.
 6. A lock on an UNKNOWN source that has been silent for `abandoned` seconds is worth nothing: two packets in a
    row take it. Else a scanner that came first would have locked the device out for the whole call.
-7. A renegotiation that names another address opens the window again. The held source stays until another takes
-   over by being better known, or by two packets in a row while the held one is quiet. Meanwhile media goes to
-   the new address if the old one proved true (EXACT), else (NAT) still to the held source.
-8. A new SSRC at the held address (a gateway switching streams) needs two packets in a row while the old one is
-   quiet.
+7. A renegotiation that names another address opens the window again. The held source stays until another
+   takes over by being better known, or by two packets in a row while the held one is quiet. Meanwhile media
+   goes to the new address if the old one proved true (EXACT), else (NAT) still to the held source.
+8. A new SSRC at the held address (a gateway switching streams) needs two packets in a row while the old one
+   is quiet.
 
-"Two packets in a row" is RFC 3550's MIN_SEQUENTIAL (appendix A.1): consecutive sequence numbers, with no packet
-of the held stream between them. "Quiet" is QUIET seconds, longer than a flowing stream ever pauses between two
-packets. So a stranger who interleaves packets with those of the device, however many, never moves the latch.
-An attacker who sees the packets and forges their source address is beyond this: that needs SRTP.
+"Two packets in a row" is RFC 3550's MIN_SEQUENTIAL (appendix A.1): consecutive sequence numbers, with no
+packet of the held stream between them. "Quiet" is QUIET seconds, longer than a flowing stream ever pauses
+between two packets. So a stranger who interleaves packets with those of the device, however many, never
+moves the latch. An attacker who sees the packets and forges their source address is beyond this: that needs
+SRTP.
 """
 
 import ipaddress

@@ -13,10 +13,10 @@ def distance(later: int, earlier: int, bits: int) -> int:
 class Unwrapper:
     """Turns wrapping numbers into a line that never wraps, whatever the loss, reordering or duplication.
 
-    Each number is placed on the turn of the circle that puts it nearest to the highest seen so far. That is right
-    as long as a number is less than half a circle away: 32,768 packets (11 minutes of a lost stream at 20 ms) or
-    2**31 samples (74 hours at 8 kHz). A new SSRC starts a new count: use a new Unwrapper, or `reset`.
-    Numbers from before the first one seen come out lower than it, negative ones included.
+    Each number is placed on the turn of the circle that puts it nearest to the highest seen so far. That is
+    right as long as a number is less than half a circle away: 32,768 packets (11 minutes of a lost stream at
+    20 ms) or 2**31 samples (74 hours at 8 kHz). A new SSRC starts a new count: use a new Unwrapper, or
+    `reset`. Numbers from before the first one seen come out lower than it, negative ones included.
     """
 
     __slots__ = ("_half", "_highest", "_mask")
