@@ -90,6 +90,13 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self.seed = seed
         self.random = random.Random(seed)
         self.clock = VirtualClock(self, start)
+        self.unhandled: list[Exception] = []
+        """Errors of callbacks and forgotten tasks, which a real loop would only log."""
+
+    def default_exception_handler(self, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        self.unhandled.append(error if isinstance(error, Exception) else UsageError(context.get("message")))
+        super().default_exception_handler(context)
 
     def time(self) -> float:
         """Virtual monotonic seconds."""
@@ -194,10 +201,15 @@ def run_virtual(
 ) -> T:
     """Runs `story` to its end in a virtual world of its own; tasks left over are then cancelled.
 
-    Raises `StoryStuck` when nothing can happen any more, or it is not over after `limit` virtual seconds.
+    Raises `StoryStuck` when nothing can happen any more, or it is not over after `limit` virtual seconds;
+    an `ExceptionGroup` when callbacks or forgotten tasks had errors that nobody handled.
     """
-    with asyncio.Runner(loop_factory=lambda: VirtualLoop(start=start, seed=seed, limit=limit)) as runner:
-        return runner.run(story)
+    loop = VirtualLoop(start=start, seed=seed, limit=limit)
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        result = runner.run(story)
+    if loop.unhandled:
+        raise ExceptionGroup("errors that nobody handled", loop.unhandled)
+    return result
 
 
 def virtual_loop() -> VirtualLoop:

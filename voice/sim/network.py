@@ -196,7 +196,7 @@ class Network:
         return nat.outbound(source, to) if nat is not None else source
 
     def _inside(self, source: Address, to: Address) -> Address:
-        """The socket that gets what `source` sends to `to`; an address that nobody has when a router drops it."""
+        """The socket that gets what `source` sends to `to`; nobody's address where a router drops it."""
         nat = self._nats.get(to[0])
         return to if nat is None else nat.inbound(source, to) or _NOBODY
 

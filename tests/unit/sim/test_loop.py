@@ -139,6 +139,15 @@ def test_an_error_in_a_callback_reaches_the_exception_handler_of_the_loop() -> N
     assert [type(error) for error in seen] == [ZeroDivisionError]
 
 
+def test_an_error_that_nobody_handles_breaks_the_story() -> None:
+    async def story() -> None:
+        virtual_loop().call_soon(lambda: 1 // 0)
+        await asyncio.sleep(1)
+
+    with pytest.raises(ExceptionGroup, match="nobody handled"):
+        run_virtual(story())
+
+
 def test_the_same_seed_gives_the_same_randomness() -> None:
     async def draw() -> list[float]:
         return [virtual_loop().random.random() for _ in range(5)]
