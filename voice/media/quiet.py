@@ -1,10 +1,11 @@
-"""Which stretches of recorded audio hold nothing above the background, so that a listener may hurry through them.
+"""Which stretches of recorded audio hold nothing above the background, so that one may hurry through them.
 
-The level of each 20 ms frame is compared with a threshold that adapts to the noise floor: the lowest frame of the
-last ten seconds (minimum statistics, after R. Martin, "Noise power spectral density estimation based on optimal
-smoothing and minimum statistics", IEEE Trans. SAP 9(5), 2001; the smoothing is left out). Errors fall to the safe side: a floor that is
-estimated too low means that less is skipped. The threshold stays between -64 and -40 dBov: loud steady noise is
-always played, and what is fainter than a whisper in a pocket never holds the listener up.
+The level of each 20 ms frame is compared with a threshold that adapts to the noise floor: the lowest frame
+of the last ten seconds (minimum statistics, after R. Martin, "Noise power spectral density estimation based
+on optimal smoothing and minimum statistics", IEEE Trans. SAP 9(5), 2001; the smoothing is left out). Errors
+fall to the safe side: a floor that is estimated too low means that less is skipped. The threshold stays
+between -64 and -40 dBov: loud steady noise is always played, and what is fainter than a whisper in a pocket
+never holds the listener up.
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
+from voice.rtp.codecs import FRAME_SAMPLES as FRAME
+
 Samples = npt.NDArray[np.int16]
 """Linear 8 kHz mono."""
 
 Reader = Callable[[int, int], Samples]
 """`read(position, count)`: exactly `count` samples from `position` on, zeros where there is nothing."""
 
-FRAME = 160
 BLOCK = 25 * FRAME
 """Samples that are looked at in one step: half a second."""
 
@@ -60,7 +62,7 @@ class QuietStretches:
             self._scan_block()
 
     def skippable_until(self, position: int) -> int:
-        """The end of the skippable stretch that `position` lies in; `position` itself where nothing may be skipped."""
+        """The end of the skippable stretch around `position`; `position` itself where there is none."""
         while self._stretches and self._stretches[0][1] <= position:
             self._stretches.popleft()
         if self._stretches:

@@ -1,10 +1,11 @@
 """Playing recorded speech faster than real time with its pitch kept.
 
-WSOLA: W. Verhelst and M. Roelands, "An overlap-add technique based on waveform similarity (WSOLA) for high quality
-time-scale modification of speech", ICASSP 1993. Each output frame of 20 ms is a cross-fade from the natural
-continuation of the previous frame to a piece of the input near the place that the speed asks for: the piece, within
-10 ms, that resembles the continuation most. Our own rather than FFmpeg's atempo: two pages of numpy against a wheel
-of 104 MB, and the position in the recording is known at every frame, which the step to live needs.
+WSOLA: W. Verhelst and M. Roelands, "An overlap-add technique based on waveform similarity (WSOLA) for high
+quality time-scale modification of speech", ICASSP 1993. Each output frame of 20 ms is a cross-fade from the
+natural continuation of the previous frame to a piece of the input near the place that the speed asks for:
+the piece, within 10 ms, that resembles the continuation most. Our own rather than FFmpeg's atempo: two
+pages of numpy against a wheel of 104 MB, and the position in the recording is known at every frame, which
+the step to live needs.
 
 Pauses are played faster still (see `quiet`).
 """
@@ -14,7 +15,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from voice.media.quiet import FRAME, QuietStretches, Reader, Samples
+from voice.media.quiet import QuietStretches, Reader, Samples
+from voice.rtp.codecs import FRAME_SAMPLES as FRAME
 
 SEARCH = 80
 """Samples the search may go either way (10 ms): together one period of the lowest voice, 50 Hz."""
@@ -39,8 +41,8 @@ Floats = npt.NDArray[np.float32]
 class TimeScaler:
     """Reads a recording through `read` and hands it out in frames of 160 samples, at `speed`.
 
-    `position` is the first sample that has not been heard yet: reading on from there, at normal speed, continues
-    the last frame without a step, a gap or a repetition.
+    `position` is the first sample that has not been heard yet: reading on from there, at normal speed,
+    continues the last frame without a step, a gap or a repetition.
     """
 
     def __init__(self, read: Reader, position: int = 0, speed: float = 1.5, *, hurry: bool = True) -> None:
@@ -67,11 +69,16 @@ class TimeScaler:
         if self._quiet is not None:
             self._quiet.restart(position)
 
+    @property
+    def jumping(self) -> bool:
+        """The next frame is the cross-fade of a jump."""
+        return self._exact and int(self._nominal) != self.position
+
     def frame(self, end: int) -> Samples:
         """The next 160 samples, of a recording that is known up to `end`.
 
-        Close to `end` the speed falls to 1, so that nothing unknown is read while `end - position` is at least
-        `LOOKAHEAD + SEARCH`; past `end` there are zeros.
+        Close to `end` the speed falls to 1, so that nothing unknown is read while `end - position` is at
+        least `LOOKAHEAD + SEARCH`; past `end` there are zeros.
         """
         tail = self._read(self.position, FRAME).astype(np.float32)
         if self._exact:
