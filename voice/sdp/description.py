@@ -268,13 +268,18 @@ def _origin(value: str) -> Origin:
 
 
 def serialize(description: SessionDescription) -> bytes:
-    """The description as bytes, CRLF at each line end; raises UsageError for a value that would break a
-    line.""" lines: list[tuple[str, object]] = [("v", 0), ("o", description.origin), ("s", description.name)]
-    lines += _optional("i", description.information) lines += _optional("u", description.uri) lines += [("e",
-    each) for each in description.emails] lines += [("p", each) for each in description.phones] lines +=
-    _optional("c", description.connection) lines += [("b", each) for each in description.bandwidths] lines +=
-    description.timing lines += _optional("k", description.key) lines += [("a", each) for each in
-    description.attributes] for media in description.media:
+    """The description as bytes, CRLF after each line; UsageError for a value that would break its line."""
+    lines: list[tuple[str, object]] = [("v", 0), ("o", description.origin), ("s", description.name)]
+    lines += _optional("i", description.information)
+    lines += _optional("u", description.uri)
+    lines += [("e", each) for each in description.emails]
+    lines += [("p", each) for each in description.phones]
+    lines += _optional("c", description.connection)
+    lines += [("b", each) for each in description.bandwidths]
+    lines += description.timing
+    lines += _optional("k", description.key)
+    lines += [("a", each) for each in description.attributes]
+    for media in description.media:
         lines.append(("m", media))
         lines += _optional("i", media.title)
         lines += [("c", each) for each in media.connections]

@@ -13,8 +13,8 @@ DEFAULT_EVENT_TYPE = 101
 CLOCK = 8000
 
 STATIC: Mapping[int, str] = {0: "PCMU", 3: "GSM", 4: "G723", 8: "PCMA", 9: "G722", 13: "CN", 18: "G729"}
-"""Static payload types with a clock of 8000 (RFC 3551 table 4); G722's clock is written 8000 though it is
-16000.""" STATIC_TYPE: Mapping[str, int] = {codec: payload_type for payload_type, codec in STATIC.items()}
+"""Static payload types with a clock of 8000 (RFC 3551 table 4), G722 too, though it is 16000 in truth."""
+STATIC_TYPE: Mapping[str, int] = {codec: payload_type for payload_type, codec in STATIC.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,17 +80,18 @@ def usable(formats: Iterable[Format], codecs: Iterable[str], dtmf: bool) -> tupl
 
 
 def described(formats: Iterable[Format]) -> Iterable[Attribute]:
-    """The attributes that say what the formats are; static types get their rtpmap too, as RFC 3264
-    recommends.""" for each in formats:
+    """The attributes that say what the formats are, for static types too (RFC 3264 section 5.1)."""
+    for each in formats:
         yield Attribute("rtpmap", f"{each.payload_type} {each.codec}/{each.clock}")
         if each.codec == TELEPHONE_EVENT:
             yield Attribute("fmtp", f"{each.payload_type} {DIGIT_EVENTS}")
 
 
 def assigned(codecs: Iterable[str], dtmf: bool, known: Mapping[str, int]) -> tuple[Format, ...]:
-    """Formats for an offer of ours: types already agreed on in the session keep their meaning (RFC 3264
-    8.3.2).""" formats: list[Format] = [] taken = set(known.values()) for codec in [*codecs,
-    *([TELEPHONE_EVENT] if dtmf else [])]:
+    """Formats for an offer of ours: types already agreed on keep their meaning (RFC 3264 section 8.3.2)."""
+    formats: list[Format] = []
+    taken = set(known.values())
+    for codec in [*codecs, *([TELEPHONE_EVENT] if dtmf else [])]:
         payload_type = known.get(codec)
         if payload_type is None:
             usual = STATIC_TYPE.get(codec, DEFAULT_EVENT_TYPE)

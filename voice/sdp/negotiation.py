@@ -92,8 +92,8 @@ def offer(local: LocalMedia, *, session_id: int, version: int) -> bytes:
 
 
 def answer(offer: bytes, local: LocalMedia, *, session_id: int, version: int) -> tuple[bytes, Agreed]:
-    """The answer to an offer. Raises SdpError (400) if unreadable, NotAcceptable (488) without common
-    audio.""" description, agreed = answered(parse(offer), local, session_id=session_id, version=version)
+    """The answer to an offer. Raises SdpError (400), or NotAcceptable (488) without common audio."""
+    description, agreed = answered(parse(offer), local, session_id=session_id, version=version)
     return serialize(description), agreed
 
 
