@@ -1,6 +1,6 @@
 """Header fields of a SIP message: where they are kept, and reading of their values by string scans.
 
-The scans are the hot path: a typed parse of six headers costs 165 µs, the scans a few. They never raise on what
+The scans are the hot path: a typed parse of six headers costs 165 µs, scans a few. They never raise on what
 a peer sends; a value without sense reads as empty. Whether a message is sound, `message.parse` decides.
 """
 

@@ -65,8 +65,8 @@ _NO_URI = ReceivedURI("sip", "invalid.invalid", text="sip:invalid.invalid")
 class MessageError(PeerError):
     """A SIP message that cannot be understood.
 
-    `status` and `reason` are what to answer; `partial` is the request as far as it could be read, or None when
-    no answer can be built from it. A response that cannot be understood is dropped (`partial` is None).
+    `status` and `reason` are what to answer; `partial` is the request as far as it could be read, or None if
+    no answer can be built from it. A response not understood is dropped (`partial` is None).
     """
 
     def __init__(self, status: int, reason: str, partial: Request | None = None) -> None:
@@ -76,9 +76,10 @@ class MessageError(PeerError):
         self.partial = partial
 
 
-def parse(data: bytes) -> Message:
+def parse(data: bytes, *, stream: bool = False) -> Message:
     """Read one whole message; of a datagram, what follows the body is cut off (RFC 3261 section 18.3).
 
+    `stream` tells that the message came by a stream, where Content-Length is mandatory (section 20.14).
     Raises MessageError, and nothing else, whatever the bytes are.
     """
     head, blank, body = data.lstrip(b"\r\n").partition(b"\r\n\r\n")
@@ -89,8 +90,9 @@ def parse(data: bytes) -> Message:
     message, problem = _start_line(lines[0])
     problem = _read_fields(message.headers, lines) or problem
     problem = problem or (None if blank else (400, "Header Not Terminated"))
-    problem = problem or _unsound(message)
-    problem = problem or _take_body(message, body)
+    problem = problem or _unsound(message) or _take_body(message, body)
+    if stream and problem is None and header(message, "Content-Length") is None:
+        problem = (400, "Missing Content-Length Header Field")
     if problem is not None:
         raise MessageError(*problem, _answerable(message))
     return message

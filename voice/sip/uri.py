@@ -1,6 +1,6 @@
 """SIP URIs as received: lenient reading by scans, the received text kept to the byte (RFC 3261 section 19.1).
 
-`sipmessage.URI.parse` refuses host names that occur in the field (a digit or underscore in the last label) and
+`sipmessage.URI.parse` refuses host names that occur in the field (digit or underscore in the last label) and
 does not keep escapes; digest is computed over the text.
 """
 

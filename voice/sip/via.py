@@ -1,4 +1,4 @@
-"""Via header fields: reading them, and noting where a request came from (RFC 3261 sections 18.2 and 20.42)."""
+"""Via header fields: reading them, noting where a request came from (RFC 3261 sections 18.2 and 20.42)."""
 
 import re
 from typing import NamedTuple
@@ -80,8 +80,8 @@ def parse_via(value: str) -> ViaInfo | None:
 def stamp_via(request: Request, source: Address) -> None:
     """Note in the topmost Via where the request came from.
 
-    RFC 3261 section 18.2.1: `received` when the host of sent-by is not the source address. RFC 3581 section 4:
-    both are always set when `rport` is there.
+    RFC 3261 section 18.2.1: `received` when the host of sent-by is not the source address. RFC 3581 section
+    4: both are always set when `rport` is there.
     """
     via = top_via(request)
     host, port = source
