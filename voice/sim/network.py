@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from voice.errors import ConfigurationError
 from voice.sim.link import Link, Path
 from voice.sim.loop import VirtualLoop
 from voice.sim.nat import Nat
@@ -106,18 +107,18 @@ class Network:
     # Sockets
 
     def bind(self, address: Address, sink: Sink) -> None:
-        """Opens a datagram socket. Raises OSError when the address is taken, as a real one does."""
+        """Opens a datagram socket. Raises ConfigurationError when the address is taken."""
         if address in self._sinks:
-            raise OSError(f"address {address[0]}:{address[1]} is in use")
+            raise ConfigurationError(f"address {address[0]}:{address[1]} is in use")
         self._sinks[address] = sink
 
     def unbind(self, address: Address) -> None:
         self._sinks.pop(address, None)
 
     def listen(self, protocol: str, address: Address, transport: "SimTransport") -> None:
-        """Accepts streams. Raises OSError when the address is taken."""
+        """Accepts streams. Raises ConfigurationError when the address is taken."""
         if (protocol, address) in self._listeners:
-            raise OSError(f"address {address[0]}:{address[1]} is in use")
+            raise ConfigurationError(f"address {address[0]}:{address[1]} is in use")
         self._listeners[protocol, address] = transport
 
     def unlisten(self, protocol: str, address: Address) -> None:

@@ -7,7 +7,7 @@ loop: a story carries thousands of them, and they are read by whoever drains the
 from bisect import insort
 from operator import itemgetter
 
-from voice.errors import PortsExhausted
+from voice.errors import ConfigurationError, PortsExhausted
 from voice.rtp.transport import RtpSocket
 from voice.sim.network import Network
 
@@ -78,11 +78,11 @@ class SimRtpPorts:
             port = self._range[(self._next + turn) % len(self._range)]
             try:
                 rtp = SimRtpSocket(self._network, (self._host, port))
-            except OSError:
+            except ConfigurationError:
                 continue
             try:
                 rtcp = SimRtpSocket(self._network, (self._host, port + 1))
-            except OSError:
+            except ConfigurationError:
                 rtp.close()
                 continue
             self._next = (self._next + turn + 1) % len(self._range)

@@ -16,8 +16,9 @@ from voice.rtp.codecs import ALAW_SILENCE, FRAME_SAMPLES, SAMPLE_RATE, pcm_to_al
 SILENT_FRAME = ALAW_SILENCE * FRAME_SAMPLES
 
 # A mark is four bytes that say where it begins, then the number in eight digits to base 16, then their
-# complement; eight marks fill a frame. The bytes are A-law code words (XOR 0x55, G.711) far enough apart to come
-# back from a way through mu-law: the middle of each segment with either sign, the top of the loudest to begin.
+# complement; eight marks fill a frame. The bytes are A-law code words (XOR 0x55, G.711) far enough apart to
+# come back from a way through mu-law: the middle of each segment with either sign, and to begin with the top
+# of the loudest one.
 _LEVELS = bytes((sign | segment << 4 | 8) ^ 0x55 for sign in (0x80, 0x00) for segment in range(8))
 _DIGIT = {level: digit for digit, level in enumerate(_LEVELS)}
 _BEGIN = bytes([0xFF ^ 0x55, 0x7F ^ 0x55]) * 2

@@ -22,7 +22,8 @@ class _End:
     transport: "SimTransport"
     flow: Flow
     peer: "_End | None" = None
-    connecting: bool = True
+    state: str = "idle"
+    """idle, connecting, open"""
     unsent: list[bytes] = field(default_factory=list)
     last: float = 0.0
     """Arrival of the last message sent: the next may not overtake it."""
@@ -55,7 +56,7 @@ class SimTransport:
         self.failed = _into_the_void
 
     async def start(self) -> None:
-        """Opens the sockets. Raises OSError when the address is taken."""
+        """Opens the sockets. Raises ConfigurationError when the address is taken."""
         if UDP in self._protocols:
             self._network.bind(self._local, self._arrive)
         for protocol in self._protocols - {UDP}:
@@ -67,6 +68,7 @@ class SimTransport:
         if not self._open:
             return
         self._open = False
+        self.failed = _into_the_void
         self._network.unbind(self._local)
         for protocol in self._protocols - {UDP}:
             self._network.unlisten(protocol, self._local)
@@ -85,7 +87,10 @@ class SimTransport:
         for end in self._ends.values():
             if end.flow.remote == remote and end.flow.protocol == protocol:
                 return end.flow
-        return self._connect(protocol, remote)
+        local = (self._local[0], next(self._ephemeral))
+        flow = Flow(protocol, local, remote, next(_connections))
+        self._ends[flow.connection] = _End(self, flow)
+        return flow
 
     def send(self, data: bytes, flow: Flow) -> None:
         if not self._open:
@@ -95,11 +100,12 @@ class SimTransport:
             return
         end = self._ends.get(flow.connection)
         if end is None:
-            self._loop.call_soon(self.failed, flow, ConnectionResetError("the connection is gone"))
-        elif end.connecting:
-            end.unsent.append(data)
-        else:
+            self._loop.call_soon(lambda: self.failed(flow, ConnectionResetError("the connection is gone")))
+        elif end.state == "open":
             self._send_on(end, data)
+        else:
+            end.unsent.append(data)
+            self._connect(end)
 
     def break_streams(self) -> None:
         """Every stream of this host is reset on both sides, as when a router between them restarts."""
@@ -118,16 +124,15 @@ class SimTransport:
 
     # Streams
 
-    def _connect(self, protocol: str, remote: Address) -> Flow:
-        local = (self._local[0], next(self._ephemeral))
-        flow = Flow(protocol, local, remote, next(_connections))
-        end = self._ends[flow.connection] = _End(self, flow)
-        there = self._network.handshake(local, remote)
+    def _connect(self, end: _End) -> None:
+        if end.state != "idle":
+            return
+        end.state = "connecting"
+        there = self._network.handshake(end.flow.local, end.flow.remote)
         if there is None:
             self._loop.call_later(_CONNECT_TIMEOUT, self._refused, end, TimeoutError("no answer"))
         else:
             self._loop.call_at(there, self._syn, end)
-        return flow
 
     def _syn(self, end: _End) -> None:
         """The connection request is there; the answer is back after as long again."""
@@ -142,13 +147,13 @@ class SimTransport:
             self._loop.call_at(back or now + _CONNECT_TIMEOUT, self._refused, end, error)
             return
         seen_from = self._network.outside(flow.local, flow.remote)
-        other = _End(listener, Flow(flow.protocol, flow.remote, seen_from, flow.connection), end, False)
+        other = _End(listener, Flow(flow.protocol, flow.remote, seen_from, flow.connection), end, "open")
         end.peer = other
         listener._ends[flow.connection] = other
         self._loop.call_at(back or now + _CONNECT_TIMEOUT, self._connected, end)
 
     def _connected(self, end: _End) -> None:
-        end.connecting = False
+        end.state = "open"
         unsent, end.unsent = end.unsent, []
         for data in unsent:
             self._send_on(end, data)

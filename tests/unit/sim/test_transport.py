@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from voice.errors import ConfigurationError
 from voice.sim.link import Link
 from voice.sim.loop import run_virtual, virtual_loop, virtually
 from voice.sim.network import Network
@@ -164,7 +165,7 @@ async def test_rules_pick_sip_messages_and_the_capture_tells_their_fate() -> Non
 async def test_two_hosts_cannot_have_one_address() -> None:
     network = Network(virtual_loop())
     await two(network)
-    with pytest.raises(OSError, match="in use"):
+    with pytest.raises(ConfigurationError, match="in use"):
         await SimTransport(network, A[0]).start()
 
 
