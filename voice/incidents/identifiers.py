@@ -1,4 +1,4 @@
-"""Names of incidents: eight characters that sort by time, can be read out, and dialled as `listen-<incident>`.
+"""Names of incidents: eight characters that sort by time, can be read out and dialled as `listen-<incident>`.
 
 40 bits in Crockford's base 32, lower case (no i, l, o, u: nothing is misheard as 1 or 0): 30 bits of seconds
 since 2025, which last until 2059, and 10 random bits.

@@ -1,10 +1,10 @@
 """The lifecycle of an incident, as a table.
 
-An incident opens when an alarm arrives, and only a person ends it. Somebody *acknowledges* it (an operator answers
-and listens), works on it (*in progress*: talks, calls, escalates) and *resolves* it with a reason. Whoever has it can
-give it back to the queue, by choice or because the leg died: it is open again and rings. It can pass from one person to
-another without returning to the queue (handed over). A resolved incident can be reopened. A device that hangs up,
-a call that fails or a process that dies changes nothing here.
+An incident opens when an alarm arrives, and only a person ends it. Somebody *acknowledges* it (an operator
+answers and listens), works on it (*in progress*: talks, calls, escalates) and *resolves* it with a reason.
+Whoever has it can give it back to the queue, by choice or because the leg died: it is open again and rings.
+It can pass from one person to another without returning to the queue (handed over). A resolved incident can
+be reopened. A device that hangs up, a call that fails or a process that dies changes nothing here.
 
                     ┌──────────── given back ────────────┐
                     ▼                                    │

@@ -1,8 +1,9 @@
 """The timeline of an incident: entries that are only ever added, each carrying the hash of the one before.
 
-The hash of an entry is SHA-256 over its canonical JSON (keys sorted, no spaces, ASCII with `\\u` escapes), which holds
-`previous_hash`: whoever alters, removes, inserts or reorders an entry breaks the chain from there on. A cut at the end
-cannot be seen from the chain alone; an export therefore names the last hash.
+The hash of an entry is SHA-256 over its canonical JSON (keys sorted, no spaces, ASCII with `\\u` escapes),
+and `previous_hash` is part of it: whoever alters, removes, inserts or reorders an entry breaks the chain
+from there on. A cut at the end cannot be seen from the chain alone; an export therefore names the last
+hash.
 """
 
 import json
@@ -80,7 +81,7 @@ def chain(
 def verify(entries: Iterable[Entry]) -> int | None:
     """The sequence number at which the chain of one incident breaks, or None if it is whole.
 
-    The number is the one that should stand there: a missing entry 3 gives 3. `entries` are in order, from the first.
+    The number is the one that should stand there: a missing entry 3 gives 3. `entries` come in order.
     """
     previous, incident = GENESIS, None
     for expected, entry in enumerate(entries, FIRST_SEQUENCE):

@@ -1,0 +1,231 @@
+"""The story of an alarm call, top to bottom. Read this first.
+
+1. Who is calling, and is there an open incident that this call belongs to?
+2. Ports are opened: whatever the device says from here on is kept.
+3. One commit: incident, timeline, leg and recording. Nothing is answered before it, unless the store is down.
+4. 200 OK. From now on the device hears digital silence, or nothing.
+5. The operators ring (`operators.py`) until one listens; whoever joins hears the alarm from second 0.
+6. The device hanging up, crashing or calling again changes nothing about 5. Only a person resolves the incident.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import structlog
+from sqlalchemy import Connection
+
+from config.models import Device, Settings
+from voice.call import Call, CallEnd, Calls
+from voice.clock import Clock
+from voice.directory import Caller, Directory
+from voice.errors import EarshotError
+from voice.journal import Journal
+from voice.legs import DeviceLeg, Legs
+from voice.live import Key, LiveIncident, LiveIncidents
+from voice.metrics import Metrics
+from voice.sip.session import InviteSession
+from voice.sip.useragent import Target
+from voice.store import incidents as rows
+
+log = structlog.get_logger(__name__)
+
+STORE_PATIENCE = 2.0
+"""Seconds that a 200 OK waits for the commit. Longer, and the device gives up: losing the alarm is worse."""
+
+AUTO_ANSWER = (
+    ("Answer-Mode", "Auto"),  # RFC 5373
+    ("Call-Info", "<sip:earshot.invalid>;answer-after=0"),  # Yealink, Grandstream, Gigaset, Linphone
+    ("Alert-Info", "<http://earshot.invalid>;info=alert-autoanswer;delay=0"),  # Snom, Fanvil, Polycom
+    ("P-Auto-Answer", "normal"),
+)
+"""How a device is asked to take a call by itself, in RFC 5373's words and in those that devices really know."""
+
+
+@dataclass(slots=True)
+class Desk:
+    """What the story needs of the service."""
+
+    settings: Settings
+    directory: Directory
+    incidents: LiveIncidents
+    journal: Journal
+    calls: Calls
+    legs: Legs
+    clock: Clock
+    metrics: Metrics
+    ring_operators: Callable[[], None]
+    """Wakes whoever rings operators: something changed in the queue."""
+    contacts: Callable[[Device], list[Target]]
+    """Where a device can be called now: its registered contacts, else what the configuration says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """An INVITE that is an alarm."""
+
+    session: InviteSession
+    caller: Caller
+    dialled: str
+    source: str
+    """Host that the INVITE came from."""
+    received_at: float
+    """Monotonic seconds at which the INVITE came in."""
+
+
+async def handle_alarm(alarm: Alarm, desk: Desk) -> None:
+    """Take one alarm call from INVITE to the end of its leg."""
+    incident, joined = _open_or_join(alarm, desk)
+    leg = desk.legs.device(incident, alarm.caller.device)
+    call, refusal = _open_media(alarm, leg, desk)
+
+    durable = await desk.journal.write(_opening(alarm, incident, leg, joined, desk), patience=STORE_PATIENCE)
+    if not durable:
+        desk.metrics.answered_before_commit.inc()
+        log.error("alarm answered before it was durable", incident=incident.id)
+    desk.ring_operators()
+    if call is None:
+        _refuse(alarm, incident, leg, refusal, desk)
+        return
+
+    call.answer()
+    _note_answer(alarm, incident, leg, call, durable, desk)
+    await _stay_on(incident, leg, call, desk)
+
+
+def _open_or_join(alarm: Alarm, desk: Desk) -> tuple[LiveIncident, bool]:
+    """The incident of this call, and whether it was open already. Opening one never waits for anything."""
+    caller = alarm.caller
+    anonymous = caller.claimed.lower() in {"", "anonymous", "unknown", "restricted", "unavailable"}
+    unknown = None if anonymous else f"{caller.claimed.lower()}@{alarm.source}"
+    key = Key(caller.device.id) if caller.device else Key(None, unknown)
+    existing = desk.incidents.joinable(key)
+    if existing is not None:
+        return existing, True
+    desk.metrics.alarms.inc()
+    return desk.incidents.begin(caller, desk.directory.kind(alarm.dialled, caller), key), False
+
+
+def _open_media(alarm: Alarm, leg: DeviceLeg, desk: Desk) -> tuple[Call | None, EarshotError | None]:
+    """Open the ports and read the offer. An alarm that cannot have audio is an alarm all the same."""
+    call = None
+    try:
+        call = desk.calls.receive(alarm.session, leg.plan)
+        call.prepare()
+    except EarshotError as error:
+        if call is not None:
+            call.close()
+        return None, error
+    return call, None
+
+
+def _opening(
+    alarm: Alarm, incident: LiveIncident, leg: DeviceLeg, joined: bool, desk: Desk
+) -> Callable[[Connection], Any]:
+    """The one transaction in front of the 200 OK."""
+    caller, now = alarm.caller, desk.clock.now()
+    call_facts = {"leg": leg.id, "call_id": alarm.session.call_id, "dialled": alarm.dialled, "proof": caller.proof}
+    linked = None
+    if not joined and caller.worker is not None:
+        linked = next((i.id for i in desk.incidents.of_worker(caller.worker.id) if i is not incident), None)
+
+    def write(connection: Connection) -> None:
+        if joined:
+            rows.append(
+                connection, incident.id, kind="device_called_again", detail=call_facts, actor=incident.actor, at=now
+            )
+        else:
+            rows.open_incident(
+                connection,
+                incident_id=incident.id,
+                kind=incident.kind,
+                priority=incident.priority,
+                device_id=caller.device.id if caller.device else None,
+                worker_id=caller.worker.id if caller.worker else None,
+                caller=caller.claimed,
+                dialled=alarm.dialled,
+                identified_by=None if caller.proof == "none" else caller.proof,
+                at=incident.opened_at,
+                detail=call_facts | {"source": alarm.source},
+            )
+        if linked is not None:
+            rows.link(connection, incident.id, linked, actor="system", at=now)
+        leg.write(connection, call_id=alarm.session.call_id, peer=alarm.source, at=now)
+
+    return write
+
+
+def _refuse(
+    alarm: Alarm, incident: LiveIncident, leg: DeviceLeg, refusal: EarshotError | None, desk: Desk
+) -> None:
+    """No audio is possible (no port is free, or nothing in the offer fits). The incident is open and rings."""
+    status = refusal.sip_status if refusal else 500
+    retry = (("Retry-After", "2"),) if refusal and refusal.retry_can_help else ()
+    alarm.session.reject(status, retry)
+    incident.note("call_refused", {"leg": leg.id, "status": status, "why": str(refusal)})
+    leg.ended(CallEnd.refused(status))
+    desk.metrics.calls_refused.inc()
+
+
+def _note_answer(
+    alarm: Alarm, incident: LiveIncident, leg: DeviceLeg, call: Call, durable: bool, desk: Desk
+) -> None:
+    seconds = asyncio.get_running_loop().time() - alarm.received_at
+    desk.metrics.answer_seconds.observe(seconds)
+    detail: dict[str, Any] = {"leg": leg.id, "after_ms": round(seconds * 1000, 1)}
+    if call.media.agreed is not None:
+        detail["codec"] = call.media.agreed.codec
+    if not durable:
+        detail["before_commit"] = True
+    incident.note("answered", detail)
+
+
+async def _stay_on(incident: LiveIncident, leg: DeviceLeg, call: Call, desk: Desk) -> None:
+    """From the answer to the end of the leg. A leg that ends leaves the incident as it is."""
+    for stale_id, stale in list(incident.device_calls.items()):
+        if stale.media.quiet_for(2.0):
+            incident.note("leg_replaced", {"leg": stale_id, "by": leg.id})
+            stale.hang_up("replaced by a newer call")
+    leg.joined(call)
+    try:
+        end = await call.ended
+    finally:
+        leg.left()
+    leg.ended(end)
+    incident.note(
+        "device_hung_up" if end.by_peer else "device_leg_ended",
+        {"leg": leg.id, "cause": end.cause.value, **({"status": end.code} if end.code else {})},
+        actor=incident.actor if end.by_peer else "system",
+    )
+    desk.ring_operators()
+
+
+async def call_back(incident: LiveIncident, desk: Desk, *, asked_by: str, ring_seconds: float = 45.0) -> bool:
+    """Call the device of an incident back, asking it to answer by itself and without a sound. True if it answered.
+
+    Its leg is a device leg like any other: silent by construction, recorded, joined to the same incident.
+    """
+    device = incident.device
+    targets = desk.contacts(device) if device else []
+    if device is None or not targets:
+        incident.note("call_back_impossible", {"why": "no contact of the device is known"}, actor=asked_by)
+        return False
+    for target in targets:
+        leg = desk.legs.device(incident, device)
+        incident.note("calling_back", {"leg": leg.id}, actor=asked_by)
+        try:
+            call = desk.calls.dial(target, leg.plan, headers=AUTO_ANSWER, remote_host=target.host)
+        except EarshotError as error:
+            incident.note("call_back_failed", {"leg": leg.id, "why": str(error)})
+            continue
+        incident.journal.post(partial(leg.write, call_id=call.call_id, peer=target.host, at=desk.clock.now()))
+        if await call.wait_answered(ring_seconds):
+            incident.note("device_answered_call_back", {"leg": leg.id}, actor=incident.actor)
+            asyncio.get_running_loop().create_task(_stay_on(incident, leg, call, desk))
+            return True
+        end = call.hang_up_unanswered()
+        leg.ended(end)
+        incident.note("call_back_failed", {"leg": leg.id, "cause": end.cause.value, "status": end.code})
+    return False

@@ -1,0 +1,202 @@
+"""Incidents while they are open on this node: the audio that can be heard, the people in the room, the way to the store.
+
+What is decided here is decided in memory at once and posted to the journal in the same breath, so a store that is
+slow or away never holds up a person. The store stays the truth after a crash: `restart.py` builds these anew from it.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from sqlalchemy import Connection
+
+from config.models import Device, Worker
+from voice.call import Call
+from voice.clock import Clock
+from voice.directory import Caller
+from voice.dispatch import urgency
+from voice.incidents.identifiers import Identifiers
+from voice.incidents.kinds import Kind
+from voice.incidents.lifecycle import Reason, State, transition
+from voice.journal import Journal
+from voice.media.listening import IncidentAudio
+from voice.media.room import Room
+from voice.store import incidents as rows
+
+Write = Callable[[Connection], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What a second call must have in common with an incident to join it."""
+
+    device: str | None
+    caller: str | None = None
+    """For unknown callers: number and source host. None for an anonymous one, who joins nothing."""
+
+
+@dataclass(eq=False)
+class LiveIncident:
+    """One incident that is not resolved yet."""
+
+    id: str
+    kind: Kind
+    opened_at: datetime
+    key: Key
+    device: Device | None
+    worker: Worker | None
+    claimed: str
+    journal: Journal
+    clock: Clock
+    room: Room
+    state: State = State.OPEN
+    device_calls: dict[str, Call] = field(default_factory=dict)
+    """Legs of the device that are up, by leg id."""
+    listeners: set[str] = field(default_factory=set)
+    """Operators in the room."""
+    not_before: dict[str, float] = field(default_factory=dict)
+    """Operators who gave it back or refused it: not rung again for it before this (monotonic seconds)."""
+    wants_help: bool = False
+    """An operator in the room asked for another one."""
+    on_change: Callable[["LiveIncident"], None] = lambda incident: None
+
+    @property
+    def priority(self) -> int:
+        return self.kind.priority
+
+    @property
+    def audio(self) -> IncidentAudio:
+        """Everything that the device said, over all of its calls."""
+        return self.room.audio
+
+    @property
+    def connected(self) -> bool:
+        """Whether a call with the device is up."""
+        return bool(self.device_calls)
+
+    @property
+    def waits(self) -> bool:
+        """Whether it rings operators: nobody listens, or somebody who does asked for help."""
+        return self.state is not State.RESOLVED and (not self.listeners or self.wants_help)
+
+    @property
+    def label(self) -> str:
+        """What an operator's phone shows: who and what. Never written to a log."""
+        who = self.worker.name if self.worker else (self.device.id if self.device else self.claimed or "unknown caller")
+        return f"{who} - {self.kind.value.replace('_', ' ')}"
+
+    def note(self, kind: str, detail: Mapping[str, Any] | None = None, *, actor: str = "system") -> None:
+        """Add an entry to the timeline."""
+        self.journal.post(
+            partial(_append, incident=self.id, kind=kind, detail=dict(detail or {}), actor=actor, at=self.clock.now())
+        )
+
+    def change(
+        self, to: State, *, actor: str, reason: Reason | None = None, detail: Mapping[str, Any] | None = None
+    ) -> None:
+        """Change the state; the change and its timeline entry commit together. Raises `LifecycleError`."""
+        transition(self.state, to, reason)
+        self.state = to
+        self.journal.post(
+            partial(
+                _transition,
+                incident=self.id,
+                to=to,
+                actor=actor,
+                reason=reason,
+                at=self.clock.now(),
+                detail=dict(detail or {}),
+            )
+        )
+        self.on_change(self)
+
+
+def _append(c: Connection, *, incident: str, **entry: Any) -> None:
+    rows.append(c, incident, **entry)
+
+
+def _transition(c: Connection, *, incident: str, **change: Any) -> None:
+    rows.transition(c, incident, **change)
+
+
+class LiveIncidents:
+    """The open incidents of this node."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        clock: Clock,
+        identifiers: Identifiers,
+        new_room: Callable[[], Room],
+        on_change: Callable[[LiveIncident], None],
+    ) -> None:
+        self._journal = journal
+        self._clock = clock
+        self._identifiers = identifiers
+        self._new_room = new_room
+        self._on_change = on_change
+        self._open: dict[str, LiveIncident] = {}
+        self._by_key: dict[Key, LiveIncident] = {}
+
+    def __iter__(self) -> Iterator[LiveIncident]:
+        return iter(list(self._open.values()))
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def get(self, incident_id: str) -> LiveIncident | None:
+        return self._open.get(incident_id)
+
+    def waiting(self) -> list[LiveIncident]:
+        """Those that ring operators, the most urgent first."""
+        return sorted((i for i in self._open.values() if i.waits), key=urgency)
+
+    def joinable(self, key: Key) -> LiveIncident | None:
+        """The open incident that a call with this key belongs to.
+
+        A known device always joins its own. An unknown caller joins only when his earlier call is over: two calls
+        at the same time from one unknown number may well be two people.
+        """
+        incident = self._by_key.get(key)
+        if incident is None or (key.device is None and (key.caller is None or incident.connected)):
+            return None
+        return incident
+
+    def of_worker(self, worker_id: str) -> LiveIncident | None:
+        """An open incident of this worker, whichever device raised it."""
+        return next((i for i in self._open.values() if i.worker is not None and i.worker.id == worker_id), None)
+
+    def begin(self, caller: Caller, kind: Kind, key: Key) -> LiveIncident:
+        """A new incident in memory; `alarm.py` commits it."""
+        now = self._clock.now()
+        return self.adopt(
+            LiveIncident(
+                id=self._identifiers.new(now),
+                kind=kind,
+                opened_at=now,
+                key=key,
+                device=caller.device,
+                worker=caller.worker,
+                claimed=caller.claimed,
+                journal=self._journal,
+                clock=self._clock,
+                room=self._new_room(),
+                on_change=self._changed,
+            )
+        )
+
+    def adopt(self, incident: LiveIncident) -> LiveIncident:
+        """Take an incident among the open ones: a new one, or one that an earlier process left behind."""
+        incident.on_change = self._changed
+        self._open[incident.id] = incident
+        self._by_key[incident.key] = incident
+        return incident
+
+    def _changed(self, incident: LiveIncident) -> None:
+        if incident.state is State.RESOLVED:
+            self._open.pop(incident.id, None)
+            if self._by_key.get(incident.key) is incident:
+                del self._by_key[incident.key]
+        self._on_change(incident)

@@ -1,0 +1,40 @@
+"""What the registrar knows (RFC 3261 section 10), so that it survives a restart; and small facts of the service."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, delete, insert, select
+
+from voice.store import schema
+
+_BINDINGS = schema.bindings
+_META = schema.meta
+_DELETE_USER = delete(_BINDINGS).where(_BINDINGS.c.user == bindparam("whose"))
+_DELETE_KEY = delete(_META).where(_META.c.key == bindparam("which"))
+_VALUE = select(_META.c.value).where(_META.c.key == bindparam("which"))
+
+
+def save_bindings(connection: Connection, bindings: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+    """Replace the contacts of the users that are named here (none: forget the user); leave all others alone."""
+    for user, contacts in bindings.items():
+        connection.execute(_DELETE_USER, {"whose": user})
+        if contacts:
+            text = json.dumps([dict(contact) for contact in contacts], separators=(",", ":"))
+            connection.execute(insert(_BINDINGS), {"user": user, "contacts": text})
+
+
+def load_bindings(connection: Connection) -> dict[str, list[dict[str, Any]]]:
+    """The contacts of every user, as they were saved."""
+    return {row.user: json.loads(row.contacts) for row in connection.execute(select(_BINDINGS))}
+
+
+def fact(connection: Connection, key: str) -> str | None:
+    """A small fact of the service, such as the key that its nonces are made with."""
+    return connection.execute(_VALUE, {"which": key}).scalar()
+
+
+def save_fact(connection: Connection, key: str, value: str) -> None:
+    """Keep a small fact, in place of the one before."""
+    connection.execute(_DELETE_KEY, {"which": key})
+    connection.execute(insert(_META), {"key": key, "value": value})

@@ -1,0 +1,350 @@
+"""Incidents and their timelines. Every change of state is written together with its timeline entry.
+
+Each function takes the connection of the transaction that it is part of: run them through `Store.run` or
+`Store.read`. Statements are built once; SQLAlchemy caches what it compiles from them.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
+
+from voice.errors import LifecycleError, UnknownIncident
+from voice.incidents.kinds import Kind
+from voice.incidents.lifecycle import Reason, State, transition as lifecycle_transition
+from voice.incidents.timeline import GENESIS, Entry, canonical, chain
+from voice.store import schema
+from voice.store.legs import (
+    add_leg,
+    add_recording,
+    end_leg,
+    finish_recording,
+    legs,
+    recordings,
+    unfinished,
+)
+from voice.store.bindings import load_bindings, save_bindings
+from voice.store.rows import IncidentRow
+from voice.store.text import storable
+
+__all__ = [
+    "add_leg",
+    "add_recording",
+    "append",
+    "end_leg",
+    "find_open",
+    "finish_recording",
+    "incident",
+    "incidents",
+    "legs",
+    "link",
+    "linked",
+    "load_bindings",
+    "open_incident",
+    "open_incidents",
+    "recordings",
+    "save_bindings",
+    "timeline",
+    "transition",
+    "unfinished",
+]
+
+_INCIDENTS = schema.incidents
+_TIMELINE = schema.timeline
+_LINKS = schema.links
+
+_INSERT = insert(_INCIDENTS)
+_INSERT_ENTRY = insert(_TIMELINE)
+_INSERT_LINK = insert(_LINKS)
+_SELECT = select(_INCIDENTS)
+_BY_ID = _SELECT.where(_INCIDENTS.c.id == bindparam("incident_id"))
+_LOCKED = _BY_ID.with_for_update()
+_UNRESOLVED = _SELECT.where(_INCIDENTS.c.state != State.RESOLVED.value)
+_QUEUE = _UNRESOLVED.order_by(_INCIDENTS.c.priority, _INCIDENTS.c.opened_at, _INCIDENTS.c.id)
+_FIND = {
+    name: _UNRESOLVED.where(_INCIDENTS.c[name] == bindparam("wanted"))
+    .order_by(_INCIDENTS.c.opened_at.desc(), _INCIDENTS.c.id.desc())
+    .limit(1)
+    for name in ("device_id", "worker_id", "caller")
+}
+_LAST_ENTRY = (
+    select(_TIMELINE.c.sequence, _TIMELINE.c.hash)
+    .where(_TIMELINE.c.incident_id == bindparam("incident_id"))
+    .order_by(_TIMELINE.c.sequence.desc())
+    .limit(1)
+)
+_ENTRIES = (
+    select(_TIMELINE)
+    .where(_TIMELINE.c.incident_id == bindparam("incident_id"), _TIMELINE.c.sequence > bindparam("after"))
+    .order_by(_TIMELINE.c.sequence)
+)
+_CHANGE = update(_INCIDENTS).where(_INCIDENTS.c.id == bindparam("incident_id")).values(
+    state=bindparam("new_state"),
+    changed_at=bindparam("at"),
+    taken_by=bindparam("taker"),
+    acknowledged_at=bindparam("acknowledged"),
+    resolved_at=bindparam("resolved"),
+    reason=bindparam("new_reason"),
+)
+
+
+def open_incident(
+    connection: Connection,
+    *,
+    incident_id: str,
+    kind: Kind,
+    priority: int,
+    device_id: str | None,
+    worker_id: str | None,
+    caller: str | None,
+    dialled: str | None,
+    identified_by: str | None,
+    at: datetime,
+    detail: Mapping[str, Any],
+) -> IncidentRow:
+    """Open an incident, with `opened` as the first entry of its timeline. `detail` is added to what that entry says."""
+    row = IncidentRow(
+        id=incident_id,
+        kind=kind,
+        priority=priority,
+        state=State.OPEN,
+        device_id=device_id,
+        worker_id=worker_id,
+        caller=storable(caller),
+        dialled=storable(dialled),
+        identified_by=identified_by,
+        opened_at=at,
+        changed_at=at,
+        taken_by=None,
+        acknowledged_at=None,
+        resolved_at=None,
+        reason=None,
+    )
+    connection.execute(
+        _INSERT,
+        {
+            "id": row.id,
+            "kind": row.kind.value,
+            "priority": row.priority,
+            "state": row.state.value,
+            "device_id": row.device_id,
+            "worker_id": row.worker_id,
+            "caller": row.caller,
+            "dialled": row.dialled,
+            "identified_by": row.identified_by,
+            "opened_at": at,
+            "changed_at": at,
+        },
+    )
+    facts = {
+        "kind": row.kind.value,
+        "priority": row.priority,
+        "device": row.device_id,
+        "worker": row.worker_id,
+        "caller": row.caller,
+        "dialled": row.dialled,
+        "identified_by": row.identified_by,
+    }
+    actor = f"device:{device_id}" if device_id else "unknown caller"
+    first = chain(
+        incident=incident_id,
+        sequence=1,
+        previous_hash=GENESIS,
+        at=at,
+        kind="opened",
+        detail=facts | dict(detail),
+        actor=actor,
+    )
+    _write(connection, first)
+    return row
+
+
+def append(
+    connection: Connection, incident_id: str, *, kind: str, detail: Mapping[str, Any], actor: str, at:
+    datetime
+) -> Entry:
+    """Add an entry to the timeline of an incident."""
+    last = connection.execute(_LAST_ENTRY, {"incident_id": incident_id}).first()
+    if last is None:
+        raise UnknownIncident(f"there is no incident {incident_id!r}")
+    entry = chain(
+        incident=incident_id,
+        sequence=last.sequence + 1,
+        previous_hash=last.hash,
+        at=at,
+        kind=kind,
+        detail=detail,
+        actor=actor,
+    )
+    _write(connection, entry)
+    return entry
+
+
+def transition(
+    connection: Connection,
+    incident_id: str,
+    *,
+    to: State,
+    actor: str,
+    reason: Reason | None = None,
+    at: datetime,
+    detail: Mapping[str, Any] | None = None,
+) -> IncidentRow:
+    """Change the state of an incident as the lifecycle table allows (else `LifecycleError`), and say so on its timeline."""
+    row = connection.execute(_LOCKED, {"incident_id": incident_id}).first()
+    if row is None:
+        raise UnknownIncident(f"there is no incident {incident_id!r}")
+    before = _incident(row)
+    try:
+        kind = lifecycle_transition(before.state, to, reason)
+    except LifecycleError as error:
+        raise LifecycleError(f"incident {incident_id}: {error}") from None
+    after = _after(before, kind, to, actor=actor, reason=reason, at=at)
+    connection.execute(
+        _CHANGE,
+        {
+            "incident_id": incident_id,
+            "new_state": after.state.value,
+            "at": at,
+            "taker": after.taken_by,
+            "acknowledged": after.acknowledged_at,
+            "resolved": after.resolved_at,
+            "new_reason": after.reason.value if after.reason else None,
+        },
+    )
+    facts = {"from": before.state.value, "to": to.value} | ({"reason": reason.value} if reason else {})
+    append(connection, incident_id, kind=kind, detail=facts | dict(detail or {}), actor=actor, at=at)
+    return after
+
+
+def link(connection: Connection, a: str, b: str, *, actor: str, at: datetime) -> None:
+    """Say on both timelines that two incidents belong together (alarms of one worker, for example). Once is enough."""
+    if a == b:
+        raise ValueError(f"incident {a!r} cannot be linked with itself")
+    if b in linked(connection, a):
+        return
+    connection.execute(_INSERT_LINK, [{"incident_id": a, "other_id": b}, {"incident_id": b, "other_id": a}])
+    append(connection, a, kind="linked", detail={"incident": b}, actor=actor, at=at)
+    append(connection, b, kind="linked", detail={"incident": a}, actor=actor, at=at)
+
+
+def linked(connection: Connection, incident_id: str) -> list[str]:
+    """The incidents that this one is linked with, oldest first."""
+    rows = connection.execute(
+        select(_LINKS.c.other_id).where(_LINKS.c.incident_id == incident_id).order_by(_LINKS.c.other_id)
+    )
+    return list(rows.scalars())
+
+
+def find_open(
+    connection: Connection,
+    *,
+    device_id: str | None = None,
+    worker_id: str | None = None,
+    caller: str | None = None,
+) -> IncidentRow | None:
+    """The newest unresolved incident of this device; failing that of this worker; failing that of this caller."""
+    wanted = {"device_id": device_id, "worker_id": worker_id, "caller": storable(caller)}
+    for name, value in wanted.items():
+        row = connection.execute(_FIND[name], {"wanted": value}).first() if value is not None else None
+        if row is not None:
+            return _incident(row)
+    return None
+
+
+def open_incidents(connection: Connection) -> list[IncidentRow]:
+    """Every incident that is not resolved, most urgent first, then oldest first: the order of the queue."""
+    return [_incident(row) for row in connection.execute(_QUEUE)]
+
+
+def incident(connection: Connection, name: str) -> IncidentRow:
+    """The incident of this name, or of the only one that begins or ends with it; else `UnknownIncident`."""
+    row = connection.execute(_BY_ID, {"incident_id": name}).first()
+    if row is not None:
+        return _incident(row)
+    column = _INCIDENTS.c.id
+    fits = column.startswith(name, autoescape=True) | column.endswith(name, autoescape=True)
+    rows = connection.execute(_SELECT.where(fits).limit(6)).all() if name else []
+    if len(rows) == 1:
+        return _incident(rows[0])
+    if not rows:
+        raise UnknownIncident(f"there is no incident {name!r}")
+    raise UnknownIncident(f"{name!r} fits several incidents: {', '.join(row.id for row in rows)}")
+
+
+def incidents(connection: Connection, limit: int = 50, state: State | None = None) -> list[IncidentRow]:
+    """The newest incidents, newest first; of one state only, if given."""
+    query = _SELECT if state is None else _SELECT.where(_INCIDENTS.c.state == state.value)
+    newest = query.order_by(_INCIDENTS.c.opened_at.desc(), _INCIDENTS.c.id.desc()).limit(limit)
+    return [_incident(row) for row in connection.execute(newest)]
+
+
+def timeline(connection: Connection, incident_id: str, after: int = 0) -> list[Entry]:
+    """The entries of an incident in order; only those with a sequence number above `after`."""
+    rows = connection.execute(_ENTRIES, {"incident_id": incident_id, "after": after})
+    return [
+        Entry(
+            incident=row.incident_id,
+            sequence=row.sequence,
+            at=row.at,
+            kind=row.kind,
+            detail=_detail(row.detail),
+            actor=row.actor,
+            previous_hash=row.previous_hash,
+            hash=row.hash,
+        )
+        for row in rows
+    ]
+
+
+def _write(connection: Connection, entry: Entry) -> None:
+    connection.execute(
+        _INSERT_ENTRY,
+        {
+            "incident_id": entry.incident,
+            "sequence": entry.sequence,
+            "at": entry.at,
+            "kind": entry.kind,
+            "detail": canonical(entry.detail),
+            "actor": entry.actor,
+            "previous_hash": entry.previous_hash,
+            "hash": entry.hash,
+        },
+    )
+
+
+def _after(
+    before: IncidentRow, kind: str, to: State, *, actor: str, reason: Reason | None, at: datetime
+) -> IncidentRow:
+    """The row as it stands after the transition that the timeline calls `kind`."""
+    changed = replace(before, state=to, changed_at=at)
+    match kind:
+        case "acknowledged" | "handed_over":
+            return replace(changed, taken_by=actor, acknowledged_at=before.acknowledged_at or at)
+        case "given_back":
+            return replace(changed, taken_by=None)
+        case "resolved":
+            return replace(changed, resolved_at=at, reason=reason)
+        case "reopened":
+            return replace(changed, taken_by=None, acknowledged_at=None, resolved_at=None, reason=None)
+    return changed
+
+
+def _incident(row: Row[Any]) -> IncidentRow:
+    values = row._asdict()
+    values["kind"] = Kind(row.kind)
+    values["state"] = State(row.state)
+    values["reason"] = Reason(row.reason) if row.reason else None
+    return IncidentRow(**values)
+
+
+def _detail(text: str) -> Mapping[str, Any]:
+    """The detail of an entry; one that somebody made unreadable shows as such, and its hash does not fit."""
+    try:
+        detail = json.loads(text)
+    except ValueError:
+        return {"unreadable": text}
+    return detail if isinstance(detail, dict) else {"unreadable": text}

@@ -1,0 +1,161 @@
+"""Call legs and the recordings of their audio. Functions of a connection, as in `incidents`."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
+
+from voice.store import schema
+from voice.store.rows import Direction, LegRow, RecordingRow, Role, Unfinished
+from voice.store.text import storable
+
+_LEGS = schema.legs
+_RECORDINGS = schema.recordings
+
+_INSERT_LEG = insert(_LEGS)
+_INSERT_RECORDING = insert(_RECORDINGS)
+_END_LEG = (
+    update(_LEGS)
+    .where(_LEGS.c.id == bindparam("leg_id"), _LEGS.c.ended_at.is_(None))
+    .values(ended_at=bindparam("at"), cause=bindparam("why"))
+)
+_FINISH = (
+    update(_RECORDINGS)
+    .where(_RECORDINGS.c.id == bindparam("recording_id"))
+    .values(
+        duration_ms=bindparam("new_duration"),
+        bytes=bindparam("new_bytes"),
+        sha256=bindparam("new_sha256"),
+        lost_ms=bindparam("new_lost"),
+        complete=bindparam("is_complete"),
+    )
+)
+_LEGS_OF = (
+    select(_LEGS)
+    .where(_LEGS.c.incident_id == bindparam("incident"))
+    .order_by(_LEGS.c.started_at, _LEGS.c.id)
+)
+_RECORDINGS_OF = (
+    select(_RECORDINGS)
+    .where(_RECORDINGS.c.incident_id == bindparam("incident"))
+    .order_by(_RECORDINGS.c.started_at, _RECORDINGS.c.index, _RECORDINGS.c.id)
+)
+_UNFINISHED_LEGS = select(_LEGS).where(_LEGS.c.ended_at.is_(None)).order_by(_LEGS.c.started_at, _LEGS.c.id)
+_UNFINISHED_RECORDINGS = (
+    select(_RECORDINGS)
+    .where(_RECORDINGS.c.duration_ms.is_(None))
+    .order_by(_RECORDINGS.c.started_at, _RECORDINGS.c.id)
+)
+
+
+def add_leg(
+    connection: Connection,
+    *,
+    leg_id: str,
+    incident_id: str,
+    role: Role,
+    operator_id: str | None,
+    call_id: str,
+    peer: str,
+    codec: str | None,
+    started_at: datetime,
+) -> None:
+    """A call leg has joined the incident."""
+    connection.execute(
+        _INSERT_LEG,
+        {
+            "id": leg_id,
+            "incident_id": incident_id,
+            "role": role,
+            "operator_id": operator_id,
+            "call_id": storable(call_id),
+            "peer": storable(peer),
+            "codec": codec,
+            "started_at": started_at,
+        },
+    )
+
+
+def end_leg(connection: Connection, leg_id: str, *, at: datetime, cause: str) -> None:
+    """The leg has ended. Of a leg that had ended already, the first end stands."""
+    connection.execute(_END_LEG, {"leg_id": leg_id, "at": at, "why": storable(cause)})
+
+
+def add_recording(
+    connection: Connection,
+    *,
+    recording_id: str,
+    incident_id: str,
+    leg_id: str,
+    direction: Direction,
+    index: int,
+    path: str | Path,
+    started_at: datetime,
+    offset_ms: int,
+) -> None:
+    """A segment of audio is being written to `path`."""
+    connection.execute(
+        _INSERT_RECORDING,
+        {
+            "id": recording_id,
+            "incident_id": incident_id,
+            "leg_id": leg_id,
+            "direction": direction,
+            "index": index,
+            "path": str(path),
+            "started_at": started_at,
+            "offset_ms": offset_ms,
+            "complete": False,
+        },
+    )
+
+
+def finish_recording(
+    connection: Connection,
+    recording_id: str,
+    *,
+    duration_ms: int,
+    bytes: int,
+    sha256: str,
+    lost_ms: int,
+    complete: bool,
+) -> None:
+    """The segment is closed: what it holds. `complete` is false for one that a dead process left and that was mended."""
+    connection.execute(
+        _FINISH,
+        {
+            "recording_id": recording_id,
+            "new_duration": duration_ms,
+            "new_bytes": bytes,
+            "new_sha256": sha256,
+            "new_lost": lost_ms,
+            "is_complete": complete,
+        },
+    )
+
+
+def legs(connection: Connection, incident_id: str) -> list[LegRow]:
+    """The legs of an incident in the order in which they began."""
+    return [_leg(row) for row in connection.execute(_LEGS_OF, {"incident": incident_id})]
+
+
+def recordings(connection: Connection, incident_id: str) -> list[RecordingRow]:
+    """The segments of audio of an incident in the order in which they began."""
+    return [_recording(row) for row in connection.execute(_RECORDINGS_OF, {"incident": incident_id})]
+
+
+def unfinished(connection: Connection) -> Unfinished:
+    """Legs that never ended and segments that were never closed: at start, what a process that died left behind."""
+    return Unfinished(
+        legs=tuple(_leg(row) for row in connection.execute(_UNFINISHED_LEGS)),
+        recordings=tuple(_recording(row) for row in connection.execute(_UNFINISHED_RECORDINGS)),
+    )
+
+
+def _leg(row: Row[Any]) -> LegRow:
+    return LegRow(**row._asdict())
+
+
+def _recording(row: Row[Any]) -> RecordingRow:
+    return RecordingRow(**row._asdict())

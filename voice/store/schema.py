@@ -1,0 +1,164 @@
+"""The tables, in one metadata that SQLite and PostgreSQL share. `migrations` builds the same, step by step.
+
+Times are texts (UTC, ISO 8601, microseconds, `Z`): they sort, they are exact on both databases, and the
+timeline hashes the very text.
+"""
+
+from datetime import datetime
+
+from sqlalchemy import (
+    DDL,
+    BigInteger,
+    Boolean,
+    Column,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    event,
+    text,
+)
+
+from voice.incidents.timeline import timestamp
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+    }
+)
+
+
+class Moment(TypeDecorator[datetime]):
+    """A time of day in UTC, kept as the text of `timestamp`."""
+
+    impl = String(27)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:
+        return None if value is None else timestamp(value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else datetime.fromisoformat(value)
+
+
+incidents = Table(
+    "incidents",
+    metadata,
+    Column("id", String(16), primary_key=True),
+    Column("kind", String(32), nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("device_id", String(64)),
+    Column("worker_id", String(64)),
+    Column("caller", Text),
+    Column("dialled", Text),
+    Column("identified_by", String(32)),
+    Column("opened_at", Moment, nullable=False),
+    Column("changed_at", Moment, nullable=False),
+    Column("taken_by", Text),
+    Column("acknowledged_at", Moment),
+    Column("resolved_at", Moment),
+    Column("reason", String(16)),
+)
+_UNRESOLVED = text("state <> 'resolved'")
+for _column in (incidents.c.device_id, incidents.c.worker_id, incidents.c.caller, incidents.c.opened_at):
+    Index(None, _column, sqlite_where=_UNRESOLVED, postgresql_where=_UNRESOLVED)
+
+timeline = Table(
+    "timeline",
+    metadata,
+    Column("incident_id", String(16), ForeignKey("incidents.id"), primary_key=True),
+    Column("sequence", Integer, primary_key=True, autoincrement=False),
+    Column("at", String(27), nullable=False),
+    Column("kind", String(64), nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("previous_hash", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
+    sqlite_with_rowid=False,
+)
+
+links = Table(
+    "links",
+    metadata,
+    Column("incident_id", String(16), ForeignKey("incidents.id"), primary_key=True),
+    Column("other_id", String(16), ForeignKey("incidents.id"), primary_key=True),
+)
+
+legs = Table(
+    "legs",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("incident_id", String(16), ForeignKey("incidents.id"), nullable=False, index=True),
+    Column("role", String(16), nullable=False),
+    Column("operator_id", String(64)),
+    Column("call_id", Text, nullable=False),
+    Column("peer", Text, nullable=False),
+    Column("codec", String(16)),
+    Column("started_at", Moment, nullable=False),
+    Column("ended_at", Moment),
+    Column("cause", Text),
+)
+_UNFINISHED = text("ended_at IS NULL")
+Index("ix_legs_unfinished", legs.c.id, sqlite_where=_UNFINISHED, postgresql_where=_UNFINISHED)
+
+recordings = Table(
+    "recordings",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("incident_id", String(16), ForeignKey("incidents.id"), nullable=False, index=True),
+    Column("leg_id", String(64), ForeignKey("legs.id"), nullable=False, index=True),
+    Column("direction", String(16), nullable=False),
+    Column("index", Integer, nullable=False),
+    Column("path", Text, nullable=False),
+    Column("started_at", Moment, nullable=False),
+    Column("offset_ms", BigInteger, nullable=False),
+    Column("duration_ms", BigInteger),
+    Column("bytes", BigInteger),
+    Column("sha256", String(64)),
+    Column("lost_ms", BigInteger),
+    Column("complete", Boolean, nullable=False),
+)
+_INCOMPLETE = text("duration_ms IS NULL")
+Index("ix_recordings_unfinished", recordings.c.id, sqlite_where=_INCOMPLETE, postgresql_where=_INCOMPLETE)
+
+bindings = Table(
+    "bindings",
+    metadata,
+    Column("user", String(128), primary_key=True),
+    Column("contacts", Text, nullable=False),
+)
+
+meta = Table(
+    "meta",
+    metadata,
+    Column("key", String(64), primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+APPEND_ONLY = {
+    "sqlite": (
+        "CREATE TRIGGER timeline_no_update BEFORE UPDATE ON timeline "
+        "BEGIN SELECT RAISE(ABORT, 'the timeline is append-only'); END",
+        "CREATE TRIGGER timeline_no_delete BEFORE DELETE ON timeline "
+        "BEGIN SELECT RAISE(ABORT, 'the timeline is append-only'); END",
+    ),
+    "postgresql": (
+        "CREATE FUNCTION timeline_is_append_only() RETURNS trigger LANGUAGE plpgsql AS " "$$ BEGIN RAISE
+        EXCEPTION 'the timeline is append-only' USING ERRCODE = 'integrity_constraint_violation'; " "END
+        $$", "CREATE TRIGGER timeline_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON timeline " "FOR
+        EACH STATEMENT EXECUTE FUNCTION timeline_is_append_only()",
+    ),
+}
+"""What makes the database itself refuse to alter a timeline, by dialect."""
+
+for _dialect, _statements in APPEND_ONLY.items():
+    for _statement in _statements:
+        event.listen(timeline, "after_create", DDL(_statement).execute_if(dialect=_dialect))
