@@ -7,6 +7,7 @@ This is an independent witness: it shares no code with the service's own media p
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from voice.rtp.codecs import ALAW_SILENCE, SAMPLE_RATE, ULAW_TO_ALAW, alaw_to_pcm, audioop
 from voice.sim.speech import Marks, marks
@@ -110,7 +111,7 @@ class Hearing:
     def gaps(self, longer_than: float = 0.1) -> list[tuple[float, float]]:
         """The spans of time between packets without any, as (from, to)."""
         times = [at for at, _, _ in self.raw]
-        return [(one, two) for one, two in zip(times, times[1:], strict=False) if two - one > longer_than]
+        return [(one, two) for one, two in pairwise(times) if two - one > longer_than]
 
     def _is_silent(self, packet: HeardPacket) -> bool:
         silence = _PURE_SILENCE.get(self.codecs.get(packet.payload_type, ""))
