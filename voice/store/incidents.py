@@ -81,13 +81,17 @@ _ENTRIES = (
     .where(_TIMELINE.c.incident_id == bindparam("incident_id"), _TIMELINE.c.sequence > bindparam("after"))
     .order_by(_TIMELINE.c.sequence)
 )
-_CHANGE = update(_INCIDENTS).where(_INCIDENTS.c.id == bindparam("incident_id")).values(
-    state=bindparam("new_state"),
-    changed_at=bindparam("at"),
-    taken_by=bindparam("taker"),
-    acknowledged_at=bindparam("acknowledged"),
-    resolved_at=bindparam("resolved"),
-    reason=bindparam("new_reason"),
+_CHANGE = (
+    update(_INCIDENTS)
+    .where(_INCIDENTS.c.id == bindparam("incident_id"))
+    .values(
+        state=bindparam("new_state"),
+        changed_at=bindparam("at"),
+        taken_by=bindparam("taker"),
+        acknowledged_at=bindparam("acknowledged"),
+        resolved_at=bindparam("resolved"),
+        reason=bindparam("new_reason"),
+    )
 )
 
 
@@ -163,8 +167,13 @@ def open_incident(
 
 
 def append(
-    connection: Connection, incident_id: str, *, kind: str, detail: Mapping[str, Any], actor: str, at:
-    datetime
+    connection: Connection,
+    incident_id: str,
+    *,
+    kind: str,
+    detail: Mapping[str, Any],
+    actor: str,
+    at: datetime,
 ) -> Entry:
     """Add an entry to the timeline of an incident."""
     last = connection.execute(_LAST_ENTRY, {"incident_id": incident_id}).first()

@@ -32,9 +32,7 @@ _FINISH = (
     )
 )
 _LEGS_OF = (
-    select(_LEGS)
-    .where(_LEGS.c.incident_id == bindparam("incident"))
-    .order_by(_LEGS.c.started_at, _LEGS.c.id)
+    select(_LEGS).where(_LEGS.c.incident_id == bindparam("incident")).order_by(_LEGS.c.started_at, _LEGS.c.id)
 )
 _RECORDINGS_OF = (
     select(_RECORDINGS)
