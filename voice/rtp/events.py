@@ -41,7 +41,7 @@ class TelephoneEvent:
 
     @classmethod
     def parse(cls, payload: bytes | memoryview) -> "TelephoneEvent":
-        """Read a payload; raises RtpError when it is too short. What follows the first event is passed over."""
+        """Read a payload; raises RtpError when it is too short. What follows the first event is skipped."""
         if len(payload) < _PAYLOAD.size:
             raise RtpError(f"telephone-event of {len(payload)} bytes")
         code, flags, duration = _PAYLOAD.unpack_from(payload)
@@ -100,7 +100,7 @@ class EventReceiver:
         return after <= self._duration or self._is_next_segment(after)
 
     def _is_next_segment(self, after: int) -> bool:
-        """A segment is closed when its duration would overflow; senders differ by a packet in where that is."""
+        """A segment is closed before its duration overflows; senders differ in where that is, by a packet."""
         return _LONGEST - 8 * FRAME_SAMPLES <= after <= _LONGEST + 1
 
 

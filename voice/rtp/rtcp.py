@@ -168,7 +168,8 @@ def _report(ssrc: int, loss: int, highest: int, jitter: int, last: int, delay: i
 
 def _read_sender_report(count: int, body: bytes) -> SenderReport:
     _need(body, _SENDER.size)
-    return SenderReport(*_SENDER.unpack_from(body), _reports(count, body, _SENDER.size))
+    ssrc, ntp, timestamp, packets, octets = _SENDER.unpack_from(body)
+    return SenderReport(ssrc, ntp, timestamp, packets, octets, _reports(count, body, _SENDER.size))
 
 
 def _read_receiver_report(count: int, body: bytes) -> ReceiverReport:
