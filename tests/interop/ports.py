@@ -1,0 +1,35 @@
+"""Free ports on loopback, for programs that cannot be told to choose one themselves."""
+
+import os
+import random
+import socket
+
+LOW, HIGH = 10240, 32000
+"""Below the range from which Linux takes ephemeral ports, so that no outgoing socket is in the way."""
+
+_random = random.Random(os.getpid())
+_given: set[int] = set()
+
+
+def free_ports(count: int = 1) -> int:
+    """The first of `count` consecutive ports, even, that nobody listens on over UDP or TCP, IPv4 or IPv6."""
+    for _ in range(1000):
+        first = _random.randrange(LOW, HIGH - count, 2)
+        wanted = range(first, first + count)
+        if _given.isdisjoint(wanted) and all(_is_free(port) for port in wanted):
+            _given.update(wanted)
+            return first
+    raise RuntimeError(f"no {count} consecutive free ports between {LOW} and {HIGH}")
+
+
+def _is_free(port: int) -> bool:
+    for family, host in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
+        for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+            with socket.socket(family, kind) as probe:
+                if family == socket.AF_INET6:
+                    probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                try:
+                    probe.bind((host, port))
+                except OSError:
+                    return False
+    return True
