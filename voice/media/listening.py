@@ -45,7 +45,9 @@ class IncidentAudio:
             self.append(track)
 
     def append(self, track: Track) -> None:
-        """Add the track of a further device leg, in the order of their calls."""
+        """Add the track of a further device leg, in the order of their calls. A track is added only once."""
+        if any(placed.track is track for placed in self._placed):
+            return
         self._placed.append(Placed(track, self._place_of(track)))
 
     @property

@@ -89,7 +89,7 @@ class QuietStretches:
         real = powers[powers > _HOLE]
         if real.size:
             self._floors.append(float(real.min()))
-        if len(self._floors) < _WARM_UP_BLOCKS:
+        if len(self._floors) <= _WARM_UP_BLOCKS:
             return _LOWEST
         return min(max(min(self._floors) * _FLOOR_FACTOR, _LOWEST), _HIGHEST)
 

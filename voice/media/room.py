@@ -29,7 +29,7 @@ import numpy as np
 
 from voice.errors import UsageError
 from voice.media.gate import Gate, Source
-from voice.media.listening import Listener, Mode
+from voice.media.listening import IncidentAudio, Listener, Mode
 from voice.media.live import PLAYOUT_DELAY, LiveReader
 from voice.media.mixing import Linear, Sum, alaw, audible, linear
 from voice.media.player import Player
@@ -88,9 +88,16 @@ class Member:
 
 
 class Room:
-    """Mixes for the members of one incident, and opens and shuts the gates of its devices."""
+    """Mixes for the members of one incident, and opens and shuts the gates of its devices.
 
-    def __init__(self, tick: Callable[[], int], *, delay: int = PLAYOUT_DELAY) -> None:
+    `tick` returns the number of the current tick of the media clock. `audio` is what the devices say, over all
+    their calls: the track of a device that joins is added to it.
+    """
+
+    def __init__(
+        self, tick: Callable[[], int], audio: IncidentAudio | None = None, *, delay: int = PLAYOUT_DELAY
+    ) -> None:
+        self.audio = IncidentAudio() if audio is None else audio
         self._tick = tick
         self._delay = delay
         self._members: dict[str, Member] = {}
@@ -115,6 +122,8 @@ class Room:
         if member.id in self._members:
             raise UsageError(f"leg {member.id} is in the room already")
         self._members[member.id] = member
+        if member.role is Role.DEVICE and member.received is not None:
+            self.audio.append(member.received)
         return self._settle_gates()
 
     def leave(self, member: Member) -> list[str]:
