@@ -15,6 +15,8 @@ from voice.sim.speech import frames, silence, tone
 
 Address = tuple[str, int]
 _HEADER = struct.Struct("!BBHII")
+_REPORT = struct.Struct("!BBHIIIIII")
+_CHUNK = struct.Struct("!BBHI")
 _EVENT = struct.Struct("!BBH")
 _EVENTS = "0123456789*#ABCD"
 _ROWS, _COLUMNS = (697, 770, 852, 941), (1209, 1336, 1477, 1633)  # Hz, ITU-T Q.23
@@ -52,6 +54,7 @@ class Speaker:
         self.silent_when_idle = True
         """Whether digital silence is sent while there is nothing to say; otherwise nothing is."""
         self.sent = 0
+        self.octets = 0
         self._socket = socket
         self._dice = dice
         self._said: deque[Iterator[bytes]] = deque()
@@ -90,6 +93,24 @@ class Speaker:
     def busy(self) -> bool:
         """Whether something queued is not sent yet."""
         return bool(self._said or self._rest or self._digits or self._event)
+
+    def report(self, now: float) -> bytes:
+        """A sender report with the canonical name (RFC 3550 sections 6.4.1 and 6.5.1)."""
+        seconds, fraction = divmod(now, 1)
+        sender = _REPORT.pack(
+            0x80,
+            200,
+            6,
+            self.ssrc,
+            int(seconds),
+            int(fraction * 2**32),
+            self._timestamp,
+            self.sent,
+            self.octets,
+        )
+        name = f"{self.ssrc:08x}@phone".encode()
+        item = (bytes([1, len(name)]) + name).ljust((len(name) + 6) // 4 * 4, b"\0")
+        return sender + _CHUNK.pack(0x81, 202, 1 + len(item) // 4, self.ssrc) + item
 
     def tick(self) -> None:
         """Sends what is due for one packet time."""
@@ -154,4 +175,5 @@ class Speaker:
             header = _HEADER.pack(0x80, payload_type | marker << 7, self._sequence, timestamp, self.ssrc)
             self._socket.send(header + payload, self.to)
             self.sent += 1
+            self.octets += len(payload)
         self._sequence = (self._sequence + 1) & 0xFFFF
