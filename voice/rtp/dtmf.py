@@ -1,0 +1,233 @@
+"""DTMF tones in the audio (ITU-T Q.23, Q.24): a detector for one leg, batched over many, and a generator.
+
+The detector looks at windows of 20 ms, each 10 ms further (Goertzel's measurement, as one matrix product for
+all windows of all legs). A window counts as a tone when
+
+- both groups have a tone of at least MINIMUM_LEVEL, with a twist (difference between the two) of at most
+  TWIST;
+- each tone stands out from the others of its group;
+- the two tones have at least TONE_SHARE of the energy of the window: speech has harmonics, DTMF has nothing
+  else;
+- both frequencies are within TOLERANCE of nominal, measured by how far the phase has turned since the window
+  before: finer than any filter of this length could tell. Q.24 wants 1.5 % accepted and 3.5 % refused.
+
+TONE_WINDOWS such windows in a row make a digit: a tone of 40 ms always covers so many, one of 25 ms (the
+start of a tone that a gateway cuts out too late) never. PAUSE_WINDOWS without it end the press; a shorter
+break belongs to it.
+
+Costs 0.5 ms of CPU per second of audio and leg when fed every 20 ms, 0.12 ms when fed every 100 ms.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voice.errors import UsageError
+from voice.rtp.codecs import SAMPLE_RATE, alaw_to_pcm
+
+LOW: Final = (697.0, 770.0, 852.0, 941.0)
+HIGH: Final = (1209.0, 1336.0, 1477.0, 1633.0)
+KEYS: Final = "123A456B789C*0#D"
+"""Row by row: the low tone chooses the row, the high tone the column."""
+
+WINDOW: Final = 160
+HOP: Final = 80
+MINIMUM_LEVEL: Final = -38.0
+"""dBm0 of the weaker tone."""
+TWIST: Final = 10.0
+"""dB, either way. Tested at 8: the rest is for the window's own error with frequencies that are off."""
+STANDS_OUT: Final = 4.0
+"""dB over the next strongest tone of the group."""
+TONE_SHARE: Final = 0.58
+TOLERANCE: Final = 0.025
+TONE_WINDOWS: Final = 3
+PAUSE_WINDOWS: Final = 3
+
+FULL_SCALE_DBM0: Final = 3.14
+"""Level of the loudest sine that A-law can carry (G.711 table 5)."""
+_FULL_SCALE: Final = 32_256.0
+
+Spectrum = NDArray[np.complex64]
+
+
+def _amplitude(dbm0: float) -> float:
+    """Peak of a sine of this level, in 16-bit units."""
+    return float(_FULL_SCALE * 10.0 ** ((dbm0 - FULL_SCALE_DBM0) / 20.0))
+
+
+_FREQUENCIES: Final = np.array(LOW + HIGH)
+_HANN: Final = np.hanning(WINDOW + 2)[1:-1]
+_KERNEL: Final = (
+    _HANN[:, None] * np.exp(-2j * np.pi * np.arange(WINDOW)[:, None] * _FREQUENCIES / SAMPLE_RATE)
+) / _HANN.sum()
+_KERNEL_PARTS: Final = np.hstack([_KERNEL.real, _KERNEL.imag]).astype(np.float32)
+"""Real and imaginary parts of all eight; a sine of amplitude a on its frequency gives a / 2."""
+_WEIGHTS: Final = (_HANN**2 / (_HANN**2).sum()).astype(np.float32)
+_TURN: Final = np.exp(-2j * np.pi * HOP * _FREQUENCIES / SAMPLE_RATE)
+"""Undoes the turn of the phase in one hop at the nominal frequency; what is left is the error."""
+_TWIST_RATIO: Final = 10 ** (TWIST / 10)
+_STANDS_OUT_RATIO: Final = 10 ** (STANDS_OUT / 10)
+_MINIMUM_POWER: Final = (_amplitude(MINIMUM_LEVEL) / 2) ** 2
+
+
+def _window_response(error: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How much of its power a tone keeps that is `error` Hz off: the Hann window's transform, squared."""
+    x = error * WINDOW / SAMPLE_RATE
+    return np.asarray(np.square(np.sinc(x) / (1.0 - np.square(np.clip(x, -0.99, 0.99)))))
+
+
+class DtmfDetector:
+    """The state of one leg's detector. Feed it all audio of the leg, in pieces of any length."""
+
+    __slots__ = ("_absent", "_candidate", "_key", "_previous", "_rest", "_run")
+
+    def __init__(self) -> None:
+        self._rest = bytes(2 * HOP)  # as if silence had gone before
+        self._previous: Spectrum = np.zeros(8, np.complex64)
+        self._candidate: int = -1
+        self._run = 0
+        self._key: int = -1
+        self._absent = 0
+
+    def feed(self, pcm: bytes) -> str:
+        """Digits heard in this audio (16-bit PCM, 8 kHz), 35 to 45 ms after each began."""
+        return detect([self], [pcm])[0]
+
+    def feed_alaw(self, alaw: bytes) -> str:
+        """`feed` for A-law."""
+        return self.feed(alaw_to_pcm(alaw))
+
+
+def detect(detectors: Sequence[DtmfDetector], pcm: Sequence[bytes]) -> list[str]:
+    """`feed` for many legs at once, one piece of audio each: the digits of each leg."""
+    windows, counts = _windows(detectors, pcm)
+    if not len(windows):
+        return [""] * len(detectors)
+    spectra, keys = _measure(windows, detectors, counts)
+    digits = []
+    end = 0
+    for detector, count in zip(detectors, counts, strict=True):
+        start, end = end, end + count
+        digits.append(_follow(detector, keys[start:end]))
+        if count:
+            detector._previous = spectra[end - 1]
+    return digits
+
+
+def _windows(
+    detectors: Sequence[DtmfDetector], pcm: Sequence[bytes]
+) -> tuple[NDArray[np.float32], list[int]]:
+    """All whole windows of all legs, one below the other, and how many each has; keeps the rest for later."""
+    pieces = []
+    counts = []
+    for detector, new in zip(detectors, pcm, strict=True):
+        if len(new) % 2:
+            raise UsageError("half a sample")
+        audio = detector._rest + new
+        count = max(0, (len(audio) // 2 - WINDOW) // HOP + 1)
+        detector._rest = audio[2 * HOP * count :]
+        counts.append(count)
+        if count:
+            samples = np.frombuffer(audio, "<i2")
+            pieces.append(np.lib.stride_tricks.sliding_window_view(samples, WINDOW)[::HOP][:count])
+    if not pieces:
+        return np.empty((0, WINDOW), np.float32), counts
+    return np.concatenate(pieces).astype(np.float32), counts
+
+
+def _measure(
+    windows: NDArray[np.float32], detectors: Sequence[DtmfDetector], counts: Sequence[int]
+) -> tuple[Spectrum, list[int]]:
+    """The spectrum of each window, and the key that it shows, -1 for none."""
+    parts = windows @ _KERNEL_PARTS
+    spectra: Spectrum = parts[:, :8] + np.complex64(1j) * parts[:, 8:]
+    powers = np.square(parts[:, :8]) + np.square(parts[:, 8:])
+    keys = [-1] * len(windows)
+    low = powers[:, :4].max(axis=1)
+    high = powers[:, 4:].max(axis=1)
+    weaker = np.minimum(low, high)
+    candidates = np.flatnonzero((weaker > _MINIMUM_POWER) & (weaker * _TWIST_RATIO > np.maximum(low, high)))
+    if len(candidates):
+        before = np.concatenate((np.zeros((1, 8), np.complex64), spectra[:-1]))
+        starts = np.cumsum([0, *counts[:-1]])
+        for detector, count, start in zip(detectors, counts, starts, strict=True):
+            if count:
+                before[start] = detector._previous
+        found = _judge(windows[candidates], spectra[candidates], before[candidates], powers[candidates])
+        for at, key in zip(candidates.tolist(), found.tolist(), strict=True):
+            keys[at] = key
+    return spectra, keys
+
+
+def _judge(
+    windows: NDArray[np.float32],
+    spectra: Spectrum,
+    before: Spectrum,
+    powers: NDArray[np.float32],
+) -> NDArray[np.intp]:
+    """The key of each window that has a loud tone in either group, -1 where it is no DTMF."""
+    rows = np.arange(len(windows))
+    row, column = powers[:, :4].argmax(axis=1), powers[:, 4:].argmax(axis=1)
+    valid = np.ones(len(windows), np.bool_)
+    tones = np.zeros(len(windows))
+    for index, group in ((row, slice(0, 4)), (column + 4, slice(4, 8))):
+        others = powers[:, group].copy()
+        power = powers[rows, index]
+        others[rows, index - group.start] = 0.0
+        valid &= power > others.max(axis=1) * _STANDS_OUT_RATIO
+        turned = spectra[rows, index] * np.conj(before[rows, index]) * _TURN[index]
+        error = np.angle(turned) * (SAMPLE_RATE / HOP / (2 * np.pi))
+        valid &= np.abs(error) < _FREQUENCIES[index] * TOLERANCE
+        tones += power / _window_response(error)
+    energy = np.square(windows) @ _WEIGHTS
+    valid &= 2.0 * tones > TONE_SHARE * energy
+    return np.where(valid, 4 * row + column, -1)
+
+
+def _follow(detector: DtmfDetector, keys: Sequence[int]) -> str:
+    """The digits that begin in the windows of one leg."""
+    digits = ""
+    for key in keys:
+        detector._run = detector._run + 1 if key == detector._candidate else 1
+        detector._candidate = key
+        if key == detector._key:
+            detector._absent = 0
+            continue
+        detector._absent += 1
+        if detector._absent >= PAUSE_WINDOWS:
+            detector._key = -1
+        if key >= 0 and detector._run == TONE_WINDOWS:
+            detector._key = key
+            detector._absent = 0
+            digits += KEYS[key]
+    return digits
+
+
+def generate(
+    digits: str,
+    *,
+    on: float = 0.1,
+    off: float = 0.1,
+    level: float = -10.0,
+    twist: float = 0.0,
+    detune: float = 0.0,
+) -> bytes:
+    """The tones of the digits as 16-bit PCM, each followed by a pause; UsageError for what is no digit.
+
+    `on` and `off` in seconds; `level` of the low tone in dBm0; `twist` is how many dB the high tone is
+    louder; `detune` is the share by which both frequencies are off, 0.01 being 1 % too high.
+    """
+    times = np.arange(round(on * SAMPLE_RATE)) / SAMPLE_RATE
+    pause = bytes(2 * round(off * SAMPLE_RATE))
+    pieces = []
+    for digit in digits.upper():
+        key = KEYS.find(digit)
+        if key < 0:
+            raise UsageError(f"no digit: {digit!r}")
+        low, high = LOW[key // 4] * (1 + detune), HIGH[key % 4] * (1 + detune)
+        wave = _amplitude(level) * np.sin(2 * np.pi * low * times)
+        wave += _amplitude(level + twist) * np.sin(2 * np.pi * high * times)
+        pieces.append(np.clip(np.round(wave), -32_768, 32_767).astype("<i2").tobytes() + pause)
+    return b"".join(pieces)
