@@ -53,6 +53,8 @@ class Gate:
         self.on_change = on_change
         """Called with the new state at each opening and closing, for the timeline."""
         self._open = self.profile is Profile.FULL
+        self.active = self.profile is not Profile.RECVONLY
+        """Whether `outgoing` may yield anything now; the clock passes over legs that cannot send."""
         self._quiet_ticks = KEEPALIVE_TICKS  # the first packet leaves at once, so that the peer can latch
 
     @property
@@ -64,6 +66,7 @@ class Gate:
         if open == self._open or self.profile is Profile.FULL:
             return False
         self._open = open
+        self.active = open or self.profile is not Profile.RECVONLY
         self._quiet_ticks = 0
         if self.on_change is not None:
             self.on_change(open)

@@ -38,6 +38,8 @@ class Track:
         self.end = 0
         """Position after the last sample known so far."""
         self.closed = False
+        self.reads = 0
+        """Calls of `read` so far: a leg that somebody listens to is drained more often."""
         self.archive = archive
         self._window = window
         self._memory = bytearray()
@@ -73,6 +75,7 @@ class Track:
 
     def read(self, position: int, count: int) -> bytes:
         """Exactly `count` samples from `position` on; silence where nothing came (yet)."""
+        self.reads += 1
         start = position - self._base
         if start >= 0:
             found = bytes(self._memory[start : start + count])
@@ -81,6 +84,10 @@ class Track:
         return self._read_archive(position, older) + (
             self.read(self._base, count - older) if count > older else b""
         )
+
+    def tail(self, count: int) -> bytes:
+        """The last samples in memory, at most `count`: for detectors, who do not count as listeners."""
+        return bytes(self._memory[-count:])
 
     def take(self) -> list[tuple[int, bytes]]:
         """Hand over what has come since the last `take`, as (position, samples); then let old memory go.
@@ -108,13 +115,15 @@ class Track:
         self.closed = True
 
     def _skip(self, gap: int) -> None:
-        """Advance over `gap` samples of silence; a long gap after everything was taken costs no memory."""
-        if self.archive is not None and gap > self._window and self._taken == self.end:
-            self._memory.clear()
-            self._base = self._taken = self.end + gap
-        else:
-            self._memory += SILENCE * gap
+        """Advance over `gap` samples of silence. When all before them was taken, they need not be."""
         self.end += gap
+        if self.archive is not None and self._taken == self.end - gap:
+            self._taken = self.end
+            if gap > self._window:
+                self._memory.clear()
+                self._base = self.end
+                return
+        self._memory += SILENCE * gap
 
     def _mend(self, position: int, payload: bytes) -> None:
         if position < 0:

@@ -4,8 +4,8 @@ Measured on loopback, receiving alone, with four packets waiting: 0.9 µs of CPU
 `socket.recvfrom` in a loop. The kernel's receive time comes with them (SO_TIMESTAMPNS), so a socket may be
 drained late without making the jitter look worse than it is (RFC 3550 section 6.4.1 wants the arrival time).
 
-All buffers are allocated once per address family and shared by all sockets: received data is copied out before
-the next call. Where there is no recvmmsg, `load` says so and the caller receives one by one.
+All buffers are allocated once per address family and shared by all sockets: received data is copied out
+before the next call. Where there is no recvmmsg, `load` says so and the caller receives one by one.
 """
 
 from __future__ import annotations
@@ -134,7 +134,8 @@ class BatchReceiver:
 
 @cache
 def load(family: socket.AddressFamily) -> BatchReceiver | None:
-    """The process-wide receiver of this address family; None where the system has no recvmmsg as we know it."""
+    """The process-wide receiver of this address family; None where the system has no recvmmsg as we know
+    it."""
     if sys.platform != "linux" or ctypes.sizeof(ctypes.c_void_p) != 8 or ctypes.sizeof(_Message) != _HEADER:
         return None
     try:

@@ -111,8 +111,8 @@ class UdpSocket:
 class UdpPorts:
     """Pairs of UDP sockets from a range of ports on one local address, IPv4 or IPv6.
 
-    Pairs are handed out in an order that is shuffled once and then longest unused first, so that packets of an
-    ended call do not meet a new one. Ports that other programs hold are passed over.
+    Pairs are handed out in an order that is shuffled once and then longest unused first, so that packets
+    of an ended call do not meet a new one. Ports that other programs hold are passed over.
     """
 
     def __init__(self, host: str, first: int, last: int, shuffle: random.Random | None = None) -> None:
