@@ -51,7 +51,7 @@ def timestamp(at: datetime) -> str:
 
 def canonical(value: Mapping[str, Any]) -> str:
     """The one JSON text of a value: what is hashed and stored."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return json.dumps(dict(value), sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def chain(
@@ -91,7 +91,7 @@ def verify(entries: Iterable[Entry]) -> int | None:
             entry.sequence,
             entry.at,
             entry.kind,
-            dict(entry.detail),
+            entry.detail,
             entry.actor,
             entry.previous_hash,
         )
@@ -108,14 +108,20 @@ def verify(entries: Iterable[Entry]) -> int | None:
 
 
 def _digest(
-    incident: str, sequence: int, at: str, kind: str, detail: dict[str, Any], actor: str, previous_hash: str
+    incident: str,
+    sequence: int,
+    at: str,
+    kind: str,
+    detail: Mapping[str, Any],
+    actor: str,
+    previous_hash: str,
 ) -> str:
     content = {
         "incident": incident,
         "sequence": sequence,
         "at": at,
         "kind": kind,
-        "detail": detail,
+        "detail": dict(detail),
         "actor": actor,
         "previous_hash": previous_hash,
     }

@@ -4,3 +4,7 @@
 `incidents`, `legs`, `bindings` and `meta` hold those functions; `schema` is the one metadata, `migrations`
 the way to it. Imports `voice.incidents` and `voice.errors`; knows no SIP and no RTP.
 """
+
+from voice.store.store import Store
+
+__all__ = ["Store"]

@@ -1,4 +1,4 @@
-"""What the registrar knows (RFC 3261 section 10), so that it survives a restart; and small facts of the service."""
+"""What the registrar knows (RFC 3261 section 10), kept over a restart; small facts of the service."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ _VALUE = select(_META.c.value).where(_META.c.key == bindparam("which"))
 
 
 def save_bindings(connection: Connection, bindings: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
-    """Replace the contacts of the users that are named here (none: forget the user); leave all others alone."""
+    """Replace the contacts of the users named here (none: forget the user); leave all others alone."""
     for user, contacts in bindings.items():
         connection.execute(_DELETE_USER, {"whose": user})
         if contacts:

@@ -14,9 +14,11 @@ from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from voice.errors import LifecycleError, UnknownIncident
 from voice.incidents.kinds import Kind
-from voice.incidents.lifecycle import Reason, State, transition as lifecycle_transition
+from voice.incidents.lifecycle import Reason, State
+from voice.incidents.lifecycle import transition as lifecycle_transition
 from voice.incidents.timeline import GENESIS, Entry, canonical, chain
 from voice.store import schema
+from voice.store.bindings import load_bindings, save_bindings
 from voice.store.legs import (
     add_leg,
     add_recording,
@@ -26,7 +28,6 @@ from voice.store.legs import (
     recordings,
     unfinished,
 )
-from voice.store.bindings import load_bindings, save_bindings
 from voice.store.rows import IncidentRow
 from voice.store.text import storable
 
@@ -109,7 +110,7 @@ def open_incident(
     at: datetime,
     detail: Mapping[str, Any],
 ) -> IncidentRow:
-    """Open an incident, with `opened` as the first entry of its timeline. `detail` is added to what that entry says."""
+    """Open an incident, with `opened` as the first entry of its timeline; `detail` is added to it."""
     row = IncidentRow(
         id=incident_id,
         kind=kind,
@@ -202,7 +203,7 @@ def transition(
     at: datetime,
     detail: Mapping[str, Any] | None = None,
 ) -> IncidentRow:
-    """Change the state of an incident as the lifecycle table allows (else `LifecycleError`), and say so on its timeline."""
+    """Change the state as the lifecycle table allows (else `LifecycleError`), and say so on the timeline."""
     row = connection.execute(_LOCKED, {"incident_id": incident_id}).first()
     if row is None:
         raise UnknownIncident(f"there is no incident {incident_id!r}")
@@ -230,7 +231,7 @@ def transition(
 
 
 def link(connection: Connection, a: str, b: str, *, actor: str, at: datetime) -> None:
-    """Say on both timelines that two incidents belong together (alarms of one worker, for example). Once is enough."""
+    """Say on both timelines that two incidents belong together. Saying it again changes nothing."""
     if a == b:
         raise ValueError(f"incident {a!r} cannot be linked with itself")
     if b in linked(connection, a):
@@ -255,7 +256,7 @@ def find_open(
     worker_id: str | None = None,
     caller: str | None = None,
 ) -> IncidentRow | None:
-    """The newest unresolved incident of this device; failing that of this worker; failing that of this caller."""
+    """The newest unresolved incident of this device, else of this worker, else of this caller."""
     wanted = {"device_id": device_id, "worker_id": worker_id, "caller": storable(caller)}
     for name, value in wanted.items():
         row = connection.execute(_FIND[name], {"wanted": value}).first() if value is not None else None

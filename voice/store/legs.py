@@ -119,7 +119,7 @@ def finish_recording(
     lost_ms: int,
     complete: bool,
 ) -> None:
-    """The segment is closed: what it holds. `complete` is false for one that a dead process left and that was mended."""
+    """The segment is closed: what it holds. `complete` is false for what was mended after a process died."""
     connection.execute(
         _FINISH,
         {
@@ -144,7 +144,7 @@ def recordings(connection: Connection, incident_id: str) -> list[RecordingRow]:
 
 
 def unfinished(connection: Connection) -> Unfinished:
-    """Legs that never ended and segments that were never closed: at start, what a process that died left behind."""
+    """Legs that never ended, segments that were never closed: at start, what a dead process left behind."""
     return Unfinished(
         legs=tuple(_leg(row) for row in connection.execute(_UNFINISHED_LEGS)),
         recordings=tuple(_recording(row) for row in connection.execute(_UNFINISHED_RECORDINGS)),

@@ -5,12 +5,13 @@ timeline hashes the very text.
 """
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import (
-    DDL,
     BigInteger,
     Boolean,
     Column,
+    Connection,
     Dialect,
     ForeignKey,
     Index,
@@ -25,6 +26,9 @@ from sqlalchemy import (
 )
 
 from voice.incidents.timeline import timestamp
+
+VERSION = "0001"
+"""The newest migration: what a database must stand at to be used. Migrations are numbered in order."""
 
 metadata = MetaData(
     naming_convention={
@@ -151,14 +155,17 @@ APPEND_ONLY = {
         "BEGIN SELECT RAISE(ABORT, 'the timeline is append-only'); END",
     ),
     "postgresql": (
-        "CREATE FUNCTION timeline_is_append_only() RETURNS trigger LANGUAGE plpgsql AS " "$$ BEGIN RAISE
-        EXCEPTION 'the timeline is append-only' USING ERRCODE = 'integrity_constraint_violation'; " "END
-        $$", "CREATE TRIGGER timeline_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON timeline " "FOR
-        EACH STATEMENT EXECUTE FUNCTION timeline_is_append_only()",
+        "CREATE FUNCTION timeline_is_append_only() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        "RAISE EXCEPTION 'the timeline is append-only' USING ERRCODE = 'integrity_constraint_violation'; "
+        "END $$",
+        "CREATE TRIGGER timeline_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON timeline "
+        "FOR EACH STATEMENT EXECUTE FUNCTION timeline_is_append_only()",
     ),
 }
 """What makes the database itself refuse to alter a timeline, by dialect."""
 
-for _dialect, _statements in APPEND_ONLY.items():
-    for _statement in _statements:
-        event.listen(timeline, "after_create", DDL(_statement).execute_if(dialect=_dialect))
+
+@event.listens_for(timeline, "after_create")
+def _forbid_changes(target: Table, connection: Connection, **options: Any) -> None:
+    for statement in APPEND_ONLY.get(connection.dialect.name, ()):
+        connection.exec_driver_sql(statement)

@@ -1,0 +1,120 @@
+"""The store: whole functions `tx(connection)`, one writer, commits in groups, each of them durable."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self, TypeVar, cast
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from voice.errors import ConfigurationError
+from voice.store import schema
+from voice.store.engine import IN_MEMORY, engine, reason, sqlite_path
+from voice.store.lanes import InlineLane, Lane, ThreadLane
+from voice.store.migrate import upgrade
+from voice.store.writing import Reader, Writer
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """What the store has done so far."""
+
+    transactions: int
+    commits: int
+
+
+class Store:
+    """One database with one writer.
+
+    `run` and `read` give a future: the function runs even if nobody awaits it, in the order of the calls. A
+    function may run on another thread: it uses nothing but its connection and values that do not change.
+    """
+
+    def __init__(self, url: str) -> None:
+        """Open the database, made or migrated if need be; `ConfigurationError` says why it cannot be used."""
+        path = sqlite_path(url)
+        if path is None:
+            raise ConfigurationError('store.url needs a file; allowed: "sqlite:///path"')
+        _create(path)
+        writing, reading = engine(path, mode="rw"), engine(path, mode="ro")
+        self._writer = Writer(writing.connect)
+        self._writes: Lane = ThreadLane(self._writer, "store-writer")
+        self._reads: Lane = ThreadLane(Reader(reading.connect), "store-reader")
+
+    @classmethod
+    def inline(cls, url: str = IN_MEMORY) -> Self:
+        """A store without threads, for virtual time: each function runs at once, in its own commit."""
+        store = cls.__new__(cls)
+        path = sqlite_path(url)
+        if path is None:
+            connection = _in_memory()
+            store._writer = _KeptWriter(lambda: connection)
+            store._reads = InlineLane(_KeptReader(lambda: connection))
+        else:
+            _create(path)
+            store._writer = Writer(engine(path, mode="rw").connect)
+            store._reads = InlineLane(Reader(engine(path, mode="ro").connect))
+        store._writes = InlineLane(store._writer)
+        return store
+
+    def run(self, transaction: Callable[[Connection], T]) -> asyncio.Future[T]:
+        """Run a function as one transaction. When the future has its result, that is on the disk.
+
+        The future fails with what the function raised (nothing of it was written), or with `StoreUnavailable`
+        when the database cannot commit now (nothing was written; the same function may be run again).
+        """
+        return cast("asyncio.Future[T]", self._writes.submit(transaction))
+
+    def read(self, function: Callable[[Connection], T]) -> asyncio.Future[T]:
+        """Run a function that only reads. It sees everything whose `run` has its result already."""
+        return cast("asyncio.Future[T]", self._reads.submit(function))
+
+    async def close(self) -> None:
+        """Carry out what was handed in, then close. Later calls of `run` fail with `StoreUnavailable`."""
+        await self._writes.close()
+        await self._reads.close()
+
+    def fail_with(self, fault: Exception | None) -> None:
+        """Let every commit from now on fail (a disk that is full, say), until `None` mends it. For tests."""
+        self._writer.fault = fault
+
+    @property
+    def statistics(self) -> Statistics:
+        return Statistics(self._writer.transactions, self._writer.commits)
+
+
+class _KeptWriter(Writer):
+    """A database in memory lives in its connection, which therefore is never given up."""
+
+    def give_up(self) -> None:
+        return
+
+
+class _KeptReader(Reader):
+    def give_up(self) -> None:
+        return
+
+
+def _create(path: Path) -> None:
+    """Create the file and its folder where they are missing, and bring its schema up to date."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with engine(path, mode="rwc").connect() as connection, connection.begin():
+            upgrade(connection, str(path))
+    except OSError as error:
+        raise ConfigurationError(
+            f"store.url: the folder {path.parent} cannot be made: {error.strerror}"
+        ) from error
+    except DBAPIError as error:
+        raise ConfigurationError(f"store.url: {path} cannot be used: {reason(error)}") from error
+
+
+def _in_memory() -> Connection:
+    connection = engine(None, mode="rw").connect()
+    with connection.begin():
+        schema.metadata.create_all(connection)
+    return connection
