@@ -10,11 +10,6 @@ from .certificates import Certificates, make_certificates
 from .program import installed, tail
 from .sounds import ladder, tone, write_wav
 
-DEVICE_TONES = (400.0, 800.0, 1150.0, 1900.0, 2400.0, 2900.0)
-"""What a device says: two seconds of each. None is a frequency of DTMF, or near one of the others' harmonics."""
-
-OPERATOR_TONE = 600.0
-
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "needs(*programs): peers that have to be installed for this test")

@@ -54,17 +54,16 @@ class Incident:
 
     def recorded(self, role: str = "device", direction: str = "received") -> Samples:
         """The audio of all legs of this role, segment after segment."""
+        return np.concatenate([silence(0), *(read_wav(file) for file in self.files(role, direction))])
+
+    def files(self, role: str = "device", direction: str = "received") -> list[Path]:
+        """The recorded segments of these legs, in order."""
         wanted = {leg["id"] for leg in self.legs_of(role)}
-        pieces = [
-            read_wav(self._file(str(row["path"])))
+        return [
+            self.folder / row["path"]  # a path that is absolute already stays as it is
             for row in self.recordings
             if row["leg_id"] in wanted and row["direction"] == direction
         ]
-        return np.concatenate([silence(0), *pieces])
-
-    def _file(self, path: str) -> Path:
-        given = Path(path)
-        return given if given.is_absolute() else self.folder / given
 
     def __repr__(self) -> str:
         lines = [

@@ -51,7 +51,7 @@ class RtpEnd:
         self.port = free_ports(2)
         self.socket.bind((host, self.port))
         self.socket.settimeout(0.005)
-        self.first_sent: float | None = None
+        self.sent_seconds = 0.0
         self._stop = threading.Event()
         self._mute = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"rtp {self.port}")
@@ -102,7 +102,7 @@ class RtpEnd:
             self.socket.sendto(datagram, self.remote)
         except OSError:
             return
-        self.first_sent = self.first_sent or time.monotonic()
+        self.sent_seconds += 0.02
 
     def _receive(self) -> None:
         try:

@@ -46,13 +46,14 @@ class Service(Program):
         trusted: bool = True,
         certificates: Certificates | None = None,
         ipv6: bool = False,
+        rtp_ports: int = 400,
         settings: Mapping[str, Table] | None = None,
     ) -> None:
         super().__init__("service", directory)
         self.port = free_ports()
         self.tls_port = free_ports()
         self.api_port = free_ports()
-        rtp = free_ports(400)
+        rtp = free_ports(rtp_ports)
         hosts = ["127.0.0.1", *(["[::1]"] if ipv6 else [])]
         tables: dict[str, dict[str, Any]] = {
             "sip": {
@@ -61,7 +62,7 @@ class Service(Program):
                 "trusted_networks": ["127.0.0.0/8", "::1/128"] if trusted else [],
                 "trace_directory": str(self.directory / "trace"),
             },
-            "rtp": {"address": "::" if ipv6 else "127.0.0.1", "ports": f"{rtp}-{rtp + 399}"},
+            "rtp": {"address": "::" if ipv6 else "127.0.0.1", "ports": f"{rtp}-{rtp + rtp_ports - 1}"},
             "store": {"url": f"sqlite:///{self.directory / 'earshot.db'}"},
             "recordings": {"directory": str(self.directory / "recordings")},
             "api": {"listen": f"127.0.0.1:{self.api_port}"},
@@ -134,18 +135,24 @@ class Service(Program):
         """What stands in its database and its folder of recordings."""
         return Evidence(self.directory / "earshot.db", self.directory / "recordings")
 
-    def incident(self) -> Incident:
-        """The one incident that there is."""
-        found = self.evidence.incidents()
+    def incident(self, caller: str | None = None) -> Incident:
+        """The one incident that there is, or that this caller raised."""
+        found = [
+            incident for incident in self.evidence.incidents() if caller in (None, incident.row["caller"])
+        ]
         if len(found) != 1:
-            raise self.failed(f"{len(found)} incidents instead of one: {found}")
+            raise self.failed(f"{len(found)} incidents of {caller or 'anybody'} instead of one: {found}")
         return found[0]
 
-    def wait_for_entry(self, *kinds: str, times: int = 1, patience: float = PATIENCE) -> Incident:
-        """Wait until each of these kinds of entry stands so often on the one incident's timeline."""
+    def wait_for_entry(
+        self, *kinds: str, caller: str | None = None, times: int = 1, patience: float = PATIENCE
+    ) -> Incident:
+        """Wait until each of these kinds of entry stands so often on the timeline of the one incident of this caller."""
 
         def look() -> Incident | None:
-            found = self.evidence.incidents()
+            found = [
+                incident for incident in self.evidence.incidents() if caller in (None, incident.row["caller"])
+            ]
             done = len(found) == 1 and all(found[0].kinds.count(kind) >= times for kind in kinds)
             return found[0] if done else None
 

@@ -85,6 +85,7 @@ class Sipp(Program):
         keys: Mapping[str, str] | None = None,
         rows: Sequence[Sequence[str]] = (),
         trace: bool = True,
+        retransmits: bool = True,
     ) -> None:
         super().__init__(f"sipp-{scenario}-{free_ports()}", directory)
         self.scenario = SCENARIOS / f"{scenario}.xml"
@@ -92,7 +93,6 @@ class Sipp(Program):
         self.port = free_ports(2)
         self.patience = patience
         self.trace = self.directory / "messages.log" if trace else None
-        media_port = free_ports(6)
         self.arguments = [
             *("sipp", "-sf", str(self.scenario), "-i", self.host, "-p", str(self.port), "-mi", self.host),
             *("-t", transport, "-m", str(calls), "-r", str(rate), "-d", str(round(talk * 1000))),
@@ -110,11 +110,13 @@ class Sipp(Program):
                 "audio_port",
                 str(audio_port),
             ),
-            *("-mp", str(media_port), "-min_rtp_port", str(media_port), "-max_rtp_port", str(media_port + 5)),
+            *("-mp", str(free_ports(20))),
             *("-timeout", f"{round(patience)}s", "-timeout_error", "-nostdin"),
             *("-trace_err", "-error_file", str(self.directory / "errors.log")),
             *("-cp", str(free_ports())),
         ]
+        if not retransmits:
+            self.arguments.append("-nr")  # neither sends anything twice, nor overlooks what comes twice
         for name, value in (keys or {}).items():
             self.arguments += ["-key", name, value]
         if trace:

@@ -1,0 +1,25 @@
+"""The command line beside a running service says what the store holds."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from .peers.sipp import Sipp
+from .service import Service
+from .sounds import to_alaw, tone
+
+
+@pytest.mark.needs("sipp")
+def test_the_command_line_tells_an_alarm_that_was_just_raised(tmp_path: Path) -> None:
+    with Service(tmp_path) as service:
+        Sipp(tmp_path, "alarm_rtp", service.address, user="badge", alaw=to_alaw(tone(400, 3)), talk=1).run()
+        incident = service.wait_for_entry("answered", "device_hung_up")
+        assert incident.id in service.earshot("incidents")
+        listed = json.loads(service.earshot("incidents", "--json"))
+        assert [row["id"] for row in listed] == [incident.id]
+        told = json.loads(service.earshot("incident", incident.id, "--json"))
+        assert [entry["kind"] for entry in told["timeline"]] == incident.kinds
+        ladder = service.earshot("trace", str(incident.legs_of("device")[0]["call_id"]))
+        for word in ("INVITE", "200", "ACK", "BYE"):
+            assert word in ladder
