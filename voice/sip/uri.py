@@ -85,3 +85,24 @@ def _parameters(text: str) -> Parameters:
     params = {name: _unescape(value) for name, value in parse_params(text).items()}
     params.pop("self", None)  # sipmessage.Parameters takes names as keywords and cannot hold this one
     return Parameters(**params)
+
+
+def equivalent(one: URI, other: URI) -> bool:
+    """Whether two URIs are equal by RFC 3261 section 19.1.4, the header part left out.
+
+    The user compares with case, the host without. A port or one of user, ttl, method, maddr and transport
+    must be in both or in neither; other parameters count only when both have them.
+    """
+    if (one.scheme, one.user, one.password, one.port) != (
+        other.scheme,
+        other.user,
+        other.password,
+        other.port,
+    ):
+        return False
+    if one.host.lower() != other.host.lower():
+        return False
+    mine = {name: (value or "").lower() for name, value in one.parameters.items()}
+    theirs = {name: (value or "").lower() for name, value in other.parameters.items()}
+    decisive = {"user", "ttl", "method", "maddr", "transport"} | (mine.keys() & theirs.keys())
+    return all(mine.get(name) == theirs.get(name) for name in decisive)
