@@ -13,7 +13,10 @@ from .sounds import Samples, from_alaw, seconds_of, to_alaw
 
 
 class Badge:
-    """Calls the service at once, speaks from the 200 on, and stays until it is hung up on (or for `hangs_up` seconds)."""
+    """Calls the service at once and speaks from the 200 on.
+
+    It stays until it is hung up on, or for `hangs_up` seconds.
+    """
 
     def __init__(
         self,

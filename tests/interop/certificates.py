@@ -13,7 +13,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 @dataclass(frozen=True, slots=True)
 class Certificates:
-    """Files: the CA that a phone must trust; certificate and key of the server; both of those in one, for baresip."""
+    """Files: the CA that a phone must trust; certificate and key of the server; both in one, for baresip."""
 
     authority: Path
     certificate: Path

@@ -1,4 +1,4 @@
-"""Fixtures of the interop tests: their programs, sounds and certificates, and every log of a test that failed."""
+"""Fixtures of the interop tests: programs, sounds and certificates, and every log of a test that failed."""
 
 import os
 from collections.abc import Callable, Generator

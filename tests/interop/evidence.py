@@ -1,6 +1,6 @@
 """What a service leaves behind: its database, read beside it without a lock, and its recordings.
 
-The command line says the same, a second later each time; `test_command_line.py` holds the two against each other.
+The command line says the same, a second slower each time; `test_command_line.py` compares the two.
 """
 
 import json

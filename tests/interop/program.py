@@ -65,7 +65,7 @@ class Program:
         """Ask the program to end by itself, where it knows how to."""
 
     def start(self, *, terminal: bool = False) -> None:
-        """Start the child. With `terminal` its standard input is a pseudo-terminal that `write_line` writes to."""
+        """Start the child. With `terminal`, its standard input is one, and `write_line` types there."""
         stdin: int | IO[bytes] = subprocess.DEVNULL
         if terminal:
             self._keyboard, stdin = pty.openpty()

@@ -1,7 +1,7 @@
 """The audio end of a device in the test itself, bit for bit: SIPp does the signalling beside it.
 
-No phone tells what arrives exactly: each decodes, conceals and resamples. Whether a device that must stay silent is sent
-nothing but A-law silence can only be seen in the packets.
+No phone tells what arrives exactly: each decodes, conceals and resamples. Whether a device that must stay
+silent is sent nothing but A-law silence can only be seen in the packets.
 """
 
 import random
@@ -35,8 +35,8 @@ class Packet:
 class RtpEnd:
     """Sends A-law in real time, 20 ms at a time, and keeps every packet that it receives.
 
-    After the audio it goes on with silence, so that the path stays open, until it is closed. The first packet that
-    comes tells where to send to, unless `remote` is given: SIPp has the answer's SDP, this end has not.
+    After the audio it goes on with silence, so that the path stays open, until it is closed. The first packet
+    that comes tells where to send to, unless `remote` is given: SIPp has the answer's SDP, this end has not.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The service under test as its users start it: a TOML file and `earshot serve`, then the command line beside it."""
+"""The service under test as its users start it: a TOML file, `earshot serve`, and the command line."""
 
 import json
 import socket
@@ -147,7 +147,7 @@ class Service(Program):
     def wait_for_entry(
         self, *kinds: str, caller: str | None = None, times: int = 1, patience: float = PATIENCE
     ) -> Incident:
-        """Wait until each of these kinds of entry stands so often on the timeline of the one incident of this caller."""
+        """Wait until each kind of entry stands so often on the timeline of this caller's one incident."""
 
         def look() -> Incident | None:
             found = [

@@ -21,7 +21,7 @@ Samples = NDArray[np.int16]
 
 
 def tone(frequency: float, seconds: float, level: float = 0.4) -> Samples:
-    """A sine; `level` is the peak, 1.0 being full scale. Faded over 5 ms at both ends, so that it does not click."""
+    """A sine; `level` is the peak, 1.0 full scale. Faded over 5 ms at both ends, against clicks."""
     count = round(seconds * RATE)
     wave_form = np.sin(2 * np.pi * frequency * np.arange(count) / RATE)
     fade = np.minimum(1.0, np.minimum(np.arange(count), np.arange(count)[::-1]) / (0.005 * RATE))
@@ -56,7 +56,7 @@ def write_wav(path: Path, samples: Samples) -> Path:
 
 
 def read_wav(path: Path) -> Samples:
-    """Linear or A-law WAV. Believes no length in the header beyond the file's own end: it may still be written to."""
+    """Linear or A-law WAV, also one that is still being written to: its header may not know its length."""
     data = path.read_bytes()
     if len(data) < 44:
         return silence(0)
@@ -83,7 +83,7 @@ def read_wav(path: Path) -> Samples:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """50 ms of a recording: when it begins, its strongest frequency, and how loud it is (RMS, 1.0 full scale)."""
+    """50 ms of a recording: when it begins, its strongest frequency, its loudness (RMS, 1.0 full scale)."""
 
     at: float
     frequency: float

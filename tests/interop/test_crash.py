@@ -43,7 +43,7 @@ def test_an_alarm_survives_the_death_of_the_process(tmp_path: Path, sound: Sound
         assert incident.state == "open"
         olga.wait_for_ring()
         incident = service.wait_for_entry("calling_back", "device_answered_call_back", patience=40)
-        assert [leg["cause"] for leg in incident.legs_of("device")][0] == "process lost"
+        assert incident.legs_of("device")[0]["cause"] == "process lost"
         olga.answer()
         olga.wait_for_call()
         wait_until(

@@ -1,7 +1,8 @@
 """baresip 1.0: an open-source phone, driven by netstrings with JSON on a TCP port.
 
-What it hears is kept by its `sndfile` filter; what it says comes from a WAV through its `aufile` source; its player is
-`aubridge`, which needs no sound card. It answers digest challenges with MD5 only, and gives up on others.
+What it hears is kept by its `sndfile` filter; what it says comes from a WAV through its `aufile` source; its
+player is `aubridge`, which needs no sound card. It answers digest challenges with MD5 only, and gives up on
+an answer that challenges with anything else as well.
 """
 
 import json

@@ -1,7 +1,7 @@
 """Linphone 5.1 on a terminal (`linphonec`), with WAV files in place of a sound card.
 
-`linphonec` runs its event loop only while it waits for a key at a terminal, hence the pseudo-terminal. Its folder
-`~/.local/share/linphone` has to exist. Digest with SHA-256 or MD5, TLS with a root CA of its own.
+`linphonec` runs its event loop only while it waits for a key at a terminal, hence the pseudo-terminal. Its
+folder `~/.local/share/linphone` has to exist. Digest with SHA-256 or MD5, TLS with a root CA of its own.
 """
 
 from collections.abc import Mapping, Sequence
@@ -150,6 +150,6 @@ class Linphone(Program):
 
     @property
     def heard(self) -> Samples:
-        """What it has heard since it was started. Its recorder writes the 44 bytes of the header only at the end."""
+        """What it has heard since it was started. Its recorder fills in the 44 bytes of header at the end."""
         samples = self.heard_file.read_bytes()[44:] if self.heard_file.exists() else b""
         return np.frombuffer(samples[: len(samples) // 2 * 2], "<i2").astype(np.int16)

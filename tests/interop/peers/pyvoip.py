@@ -1,4 +1,4 @@
-"""pyVoIP 1.6, a phone in a process of its own: registers with MD5 digest, calls with mu-law, over UDP and IPv4 only.
+"""pyVoIP 1.6, in a process of its own: registers with MD5 digest, calls with mu-law, UDP and IPv4 only.
 
 It cannot send digits, and cannot call a server that answers without first challenging or sending 100 or 180.
 """

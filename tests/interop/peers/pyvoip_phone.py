@@ -1,9 +1,10 @@
-"""Run as a process of its own: a phone made of pyVoIP (GPL: only ever run as a peer, never a part of the product).
+"""A process of its own: a phone made of pyVoIP (GPL: only ever run as a peer, no part of the product).
 
     python pyvoip_phone.py HOST PORT USER PASSWORD OWN_PORT RTP_LOW RTP_HIGH SAY.wav HEARD.raw ANSWER
 
-Orders come by lines on standard input (`call USER`, `answer`, `hangup`, `quit`); events go out by lines (`registered`,
-`ringing`, `answered`, `digit N`, `ended`). It speaks unsigned 8-bit samples; what it hears is written as such.
+Orders come by lines on standard input (`call USER`, `answer`, `hangup`, `quit`); events go out by lines
+(`registered`, `ringing`, `answered`, `digit N`, `ended`). It speaks unsigned 8-bit samples; what it hears is
+written as such.
 """
 
 import sys
@@ -93,7 +94,7 @@ class Phone:
                     self.call.hangup()
                 elif order == "quit":
                     break
-            except Exception:
+            except Exception:  # noqa: BLE001 - whatever pyVoIP raises belongs into the log
                 traceback.print_exc()
         self.phone.stop()
 

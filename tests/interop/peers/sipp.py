@@ -1,7 +1,7 @@
 """SIPp: plays one side of a dialog word for word from a scenario file, and judges the other side's answers.
 
-A scenario is a list of what to send and what must come back. Exit status: 0 all calls as written, 1 at least one call
-failed, 97 stopped, 99 no call made, 254 and 255 it could not start. Debian's 3.6.1 has no TLS.
+A scenario is a list of what to send and what must come back. Exit status: 0 all calls as written, 1 at least
+one call failed, 97 stopped, 99 no call made, 254 and 255 it could not start. Debian's 3.6.1 has no TLS.
 """
 
 import re
