@@ -157,7 +157,7 @@ class Listener:
         """Leave out what is between here and now."""
         if self._mode is not Mode.CATCHING_UP:
             return
-        rest = 0 if self._audio.closed else self._delay + FRAME
+        rest = 0 if self._audio.closed else max(self._delay, FRAME)
         self._position = max(self._position, self._audio.end - rest)
         self._scaler.jump(self._position)
 

@@ -43,7 +43,7 @@ class LiveReader:
         self._delay = delay
         self._speed = speed
         self._hastening: TimeScaler | None = None
-        self._filling = self.behind < FRAME  # silent until the delay is filled
+        self._filling = self.behind < delay  # silent until the delay is filled
         self._owed = 0  # samples of silence that were heard in place of the track
         self._least = self.behind  # smallest distance in this window
         self._window = 0

@@ -78,7 +78,7 @@ class Member:
         if self._live is None:
             if self.received is None:
                 return None
-            self._live = LiveReader(self.received, delay=delay)
+            self._live = LiveReader(self.received, self.received.end, delay=delay)
         frame = self._live.frame()
         return frame if audible(frame) else None
 
