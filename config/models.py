@@ -3,6 +3,7 @@
 Unknown keys are errors everywhere. Numbers and booleans are taken as they are written: `"5"` is no number.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
@@ -42,6 +43,17 @@ def _text(value: object) -> object:
     return value
 
 
+def _matching(pattern: str, allowed: str) -> AfterValidator:
+    compiled = re.compile(pattern)
+
+    def check(value: str) -> str:
+        if compiled.fullmatch(value) is None:
+            raise ValueError(f"{value!r} does not fit; allowed: {allowed}")
+        return value
+
+    return AfterValidator(check)
+
+
 def _kind(value: object) -> Kind:
     try:
         return Kind(str(value))
@@ -68,10 +80,20 @@ Ports = Annotated[PortRange, PlainValidator(parse_ports)]
 Whole = Annotated[int, Strict()]
 Number = Annotated[float, Strict()]
 Flag = Annotated[bool, Strict()]
+Reference = Annotated[str | None, _optional(_text)]
 Secret = Annotated[str | None, _optional(_text), Field(repr=False)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-User = Annotated[str | None, _optional(_text), Field(pattern=r"^[A-Za-z0-9._~+!*'()&=$,;?/%-]{1,128}$")]
-Numbers = tuple[Annotated[str, Field(pattern=r"^\+?[A-Za-z0-9*#._-]{1,64}$")], ...]
+Name = Annotated[str, _matching(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", "1 to 64 letters, digits, '.', '_', '-'")]
+UserPart = Annotated[
+    str, _matching(r"[A-Za-z0-9._~+!*'()&=$,;?/%-]{1,128}", "the user part of a SIP URI, such as 'badge-7'")
+]
+User = Annotated[UserPart | None, _optional(_text)]
+Numbers = tuple[
+    Annotated[str, _matching(r"\+?[A-Za-z0-9*#._-]{1,64}", "a telephone number such as '+31612345678'")], ...
+]
+Language = Annotated[
+    str, _matching(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*", "a language tag such as 'nl' or 'en-GB'")
+]
+StoreUrl = Annotated[str, _matching(r"sqlite:///.+", "sqlite:///relative/path or sqlite:////absolute/path")]
 Codec = Literal["PCMA", "PCMU"]
 
 
@@ -123,7 +145,7 @@ class Rtp(_Table):
 class Store(_Table):
     """`[store]`: the database."""
 
-    url: str = Field("sqlite:///earshot-data/earshot.db", pattern=r"^sqlite:///.+")
+    url: StoreUrl = "sqlite:///earshot-data/earshot.db"
 
 
 class Recordings(_Table):
@@ -163,7 +185,7 @@ class Worker(_Table):
 
     id: Name
     name: str = Field(min_length=1)
-    language: str = Field("en", pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")
+    language: Language = "en"
     numbers: Numbers = ()
 
 
@@ -173,13 +195,13 @@ class Device(_Table):
     id: Name
     username: User = None
     password: Secret = None
-    worker: str | None = None
+    worker: Reference = None
     numbers: Numbers = ()
     kind: AlarmKind = Kind.PANIC
     discreet: Literal["silence", "keepalive", "recvonly"] = "silence"
     callback: OptionalSipUri = None
     challenge: Flag = True
-    trunk: str | None = None
+    trunk: Reference = None
 
     @model_validator(mode="after")
     def _can_be_recognised(self) -> Self:
