@@ -56,6 +56,8 @@ class MediaClock:
         self, *, on_settle: Callable[[float], None] | None = None, drain_every: int = DRAIN_EVERY
     ) -> None:
         """`on_settle` is called with the time at every 25th tick (the disk writer's `attend`)."""
+        self.ticks = 0
+        """The number of the tick whose frames are asked for now, or were last: a `Room` mixes once per tick."""
         self.late_ticks = 0
         """Ticks that came a whole tick or more after their deadline."""
         self.max_lateness = 0.0
@@ -102,6 +104,11 @@ class MediaClock:
         """Drive it no longer. Removing it twice is harmless."""
         for turns in self._legs.pop(leg, ()):
             turns.remove(leg)
+
+    @property
+    def tick(self) -> int:
+        """The number of the tick that is being done, or was done last."""
+        return self._now_doing
 
     @property
     def legs(self) -> int:
@@ -153,6 +160,7 @@ class MediaClock:
                     _report(leg, error)
 
     def _transmit(self, tick: int) -> None:
+        self.ticks = tick
         at = self._epoch + tick * TICK
         for leg in list(self._legs):
             if leg.sending:

@@ -73,25 +73,28 @@ class Member:
     voice: Voice = Voice.LISTEN
     _live: LiveReader | None = None
 
-    def speech(self, delay: int) -> bytes | None:
-        """The next frame of what this leg says, from the moment on in which it is first asked for."""
-        if self._live is None:
-            if self.received is None:
-                return None
+    def begin(self, delay: int) -> None:
+        """What this leg says is wanted from now on; nothing of what it said before."""
+        if self.received is not None:
             self._live = LiveReader(self.received, self.received.end, delay=delay)
-        frame = self._live.frame()
+
+    def speech(self, delay: int) -> bytes | None:
+        """The next frame of what this leg says; None when there is nothing but silence."""
+        if self._live is None:
+            self.begin(delay)
+        frame = self._live.frame() if self._live is not None else None
         return frame if audible(frame) else None
 
     def hush(self) -> None:
-        """Whoever asks for speech next gets it from then on, not from here."""
+        """What this leg says is not wanted any more."""
         self._live = None
 
 
 class Room:
     """Mixes for the members of one incident, and opens and shuts the gates of its devices.
 
-    `tick` returns the number of the current tick of the media clock. `audio` is what the devices say, over all
-    their calls: the track of a device that joins is added to it.
+    `tick` returns the number of the current tick of the media clock. `audio` is what the devices say, over
+    all their calls: the track of a device that joins is added to it.
     """
 
     def __init__(
@@ -180,8 +183,11 @@ class Room:
             raise UsageError(f"leg {member.id} is not in the room")
         if member.role is Role.DEVICE:
             raise UsageError("a device is always heard; only people talk or do not")
-        member.voice = voice
-        member.hush()
+        if voice is not member.voice:
+            member.voice = voice
+            member.hush()
+            if voice is Voice.TALK:
+                member.begin(self._delay)
         return self._settle_gates()
 
     def _settle_gates(self) -> list[str]:
