@@ -1,0 +1,122 @@
+"""One trace per call: every message of a Call-ID as it was on the wire, shown as a ladder.
+
+Recording costs a search for the Call-ID and an append; masking and writing wait for `flush`, which the shell
+calls where blocking does no harm. Memory is bounded, by messages of a call and by bytes altogether.
+"""
+
+import re
+from collections import OrderedDict
+from datetime import datetime
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from voice.clock import Clock
+from voice.sip.flow import Flow
+from voice.sip.ladder import TracedMessage, ladder, transcript
+from voice.sip.masking import masked
+from voice.sip.trace_files import TraceFiles, read_trace
+
+__all__ = ["Direction", "Trace", "TraceFiles", "TracedMessage", "ladder", "read_trace", "transcript"]
+
+
+Direction = Literal["sent", "received"]
+
+_CALL_ID = re.compile(rb"^(?:call-id|i)[ \t]*:[ \t]*([^\r\n]+?)[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
+
+
+class _Raw(NamedTuple):
+    at: datetime
+    sent: bool
+    flow: Flow
+    call_id: str
+    data: bytes
+
+
+class Trace:
+    """The messages of the latest calls, in memory and, where files are given, on disk."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        files: TraceFiles | None = None,
+        *,
+        personal: bool = True,
+        messages_per_call: int = 200,
+        memory: int = 32 << 20,
+        waiting: int = 16 << 20,
+    ) -> None:
+        """Without `personal`, names, user parts of addresses and bodies are masked.
+
+        `memory` bounds the bytes of messages held, `waiting` of those that are not written yet.
+        """
+        self.dropped = 0
+        """Messages that could not be kept or written: a bound was reached, or the disk failed."""
+        self._clock = clock
+        self._files = files
+        self._personal = personal
+        self._messages_per_call = messages_per_call
+        self._memory = memory
+        self._held = 0
+        self._may_wait = waiting
+        self._waiting_size = 0
+        self._known: OrderedDict[str, list[_Raw]] = OrderedDict()
+        self._waiting: list[_Raw] = []
+
+    @classmethod
+    def to_directory(cls, directory: Path, clock: Clock, *, personal: bool = True) -> "Trace":
+        """A trace that is also written to files of this directory."""
+        return cls(clock, TraceFiles(directory), personal=personal)
+
+    def record(self, direction: Direction, data: bytes, flow: Flow, at: float | None = None) -> None:
+        """Note one message. `at` is not used: a trace tells the time of day, for other processes to read."""
+        match = _CALL_ID.search(data)
+        call_id = match[1].decode("utf-8", "replace") if match else ""
+        raw = _Raw(self._clock.now(), direction == "sent", flow, call_id, data)
+        self._hold(raw)
+        if self._files is None:
+            return
+        if self._waiting_size + len(data) <= self._may_wait:
+            self._waiting.append(raw)
+            self._waiting_size += len(data)
+        else:
+            self.dropped += 1
+
+    def _hold(self, raw: _Raw) -> None:
+        messages = self._known.setdefault(raw.call_id, [])
+        if len(messages) >= self._messages_per_call:
+            self.dropped += 1
+            return
+        messages.append(raw)
+        self._held += len(raw.data)
+        while self._held > self._memory:
+            _, forgotten = self._known.popitem(last=False)
+            self._held -= sum(len(old.data) for old in forgotten)
+
+    def messages(self, call_id: str) -> list[TracedMessage]:
+        """What memory holds of a call, masked."""
+        return [self._masked(raw) for raw in self._known.get(call_id, ())]
+
+    def ladder(self, call_id: str) -> str:
+        """The call as a ladder."""
+        return ladder(self.messages(call_id))
+
+    @property
+    def unwritten(self) -> int:
+        """How many messages wait for `flush`."""
+        return len(self._waiting)
+
+    def flush(self) -> None:
+        """Write what waits. May block, may run in another thread. A failing disk costs the trace, no call."""
+        waiting, self._waiting = self._waiting, []
+        self._waiting_size = 0
+        if self._files is None or not waiting:
+            return
+        try:
+            self._files.write(map(self._masked, waiting))
+        except OSError:
+            self.dropped += len(waiting)
+
+    def _masked(self, raw: _Raw) -> TracedMessage:
+        flow = raw.flow
+        text = masked(raw.data, self._personal)
+        return TracedMessage(raw.at, raw.sent, flow.protocol, flow.local, flow.remote, raw.call_id, text)
