@@ -44,6 +44,8 @@ class Habits:
     ptime: int = 20
     """Milliseconds in each packet that it sends."""
     direction: str = "sendrecv"
+    rtcp_mux: bool = False
+    """Whether it offers RTCP on the port of RTP (RFC 5761)."""
     late_offer: bool = False
     """Its INVITE carries no SDP; the offer is left to whom it calls."""
     sends_media: bool = True
@@ -56,8 +58,8 @@ class Habits:
 _ASKING = {
     "Answer-Mode": ("auto",),
     "Priv-Answer-Mode": ("auto",),
-    "Call-Info": ("answer-after=0",),
-    "Alert-Info": ("auto answer", "auto-answer", "alert-autoanswer", "ring-answer", "info=ring answer"),
+    "Call-Info": ("answer after=0",),
+    "Alert-Info": ("auto answer", "alert autoanswer", "ring answer"),
     "P-Auto-Answer": ("normal",),
 }
 
@@ -65,5 +67,7 @@ _ASKING = {
 def asks_for_auto_answer(invite: Request) -> bool:
     """Whether an INVITE asks to be answered without ringing: RFC 5373, or in one of the vendors' ways."""
     return any(
-        word in (header(invite, name) or "").lower() for name, words in _ASKING.items() for word in words
+        word in (header(invite, name) or "").lower().replace("-", " ")
+        for name, words in _ASKING.items()
+        for word in words
     )

@@ -44,7 +44,7 @@ class Hearing:
     def packets(self, since: float = 0.0, until: float = FOREVER) -> Iterator[HeardPacket]:
         """All packets in the order of their arrival."""
         for at, data, source in self.raw:
-            if since <= at < until and len(data) >= _HEADER.size:
+            if since <= at < until:
                 first, second, sequence, timestamp, ssrc = _HEADER.unpack_from(data)
                 start = _HEADER.size + 4 * (first & 0x0F)
                 yield HeardPacket(

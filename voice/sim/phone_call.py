@@ -53,6 +53,8 @@ class PhoneCall:
         self.media_error: PeerError | None = None
         """Why the peer's SDP could not be taken."""
         self.rtcp_received = 0
+        self.stray = 0
+        """Datagrams that are too short for RTP."""
         self._habits = habits
         self._rtp, self._rtcp = sockets
         self._over = over
@@ -68,6 +70,7 @@ class PhoneCall:
             dtmf=habits.dtmf,
             direction=habits.direction,
             ptime=habits.ptime,
+            rtcp_mux=habits.rtcp_mux,
         )
         self._sdp = OfferAnswer(local, session_id=session_id)
 
@@ -279,7 +282,8 @@ class PhoneCall:
         self.rtcp_received += len(self._rtcp.receive())
         agreed = self._sdp.agreed
         if self._media_on and self._habits.sends_media and agreed is not None and self.speaker.to is not None:
-            self._rtcp.send(self.speaker.report(self._loop.time()), agreed.remote_rtcp)
+            socket = self._rtp if agreed.rtcp_mux else self._rtcp
+            socket.send(self.speaker.report(self._loop.time()), agreed.remote_rtcp)
 
     def hear(self) -> None:
         """Fetches what has come."""
@@ -288,4 +292,9 @@ class PhoneCall:
             now = self._loop.time()
             raw = self.hearing.raw
             for data, source in arrived:
-                raw.append((now, data, source))
+                if len(data) < 12:
+                    self.stray += 1
+                elif 192 <= data[1] <= 223:  # RTCP on the port of RTP, RFC 5761 section 4
+                    self.rtcp_received += 1
+                else:
+                    raw.append((now, data, source))
