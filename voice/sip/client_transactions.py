@@ -15,13 +15,14 @@ from voice.sip.transactions import Host, Input, Key, State, Table, Transaction
 class ClientTransaction(Transaction):
     """A request of ours and what comes back."""
 
-    __slots__ = ("_data", "_on_failure", "_on_response", "retransmissions")
+    __slots__ = ("_data", "_on_failure", "_on_response")
 
     def __init__(
         self,
         host: Host,
         key: Key,
         request: Request,
+        data: bytes,
         flow: Flow,
         *,
         on_response: Callable[[Response], None],
@@ -29,10 +30,9 @@ class ClientTransaction(Transaction):
         ended: Callable[[Key], None],
     ) -> None:
         super().__init__(host, key, request, flow, ended)
-        self._data = serialize(request)
+        self._data = data
         self._on_response = on_response
         self._on_failure = on_failure
-        self.retransmissions = 0
 
     def start(self) -> None:
         """Send the request and start the timers."""
@@ -47,12 +47,14 @@ class ClientTransaction(Transaction):
         else:
             self.feed(Input.GOT_FAILURE, response)
 
+    def forsake(self) -> None:
+        """End it when nobody waits for its final response any more."""
+
     def send_request(self, _: Message | None = None) -> None:
         self._host.transmit(self._data, self.flow)
 
     def repeat_request(self, _: Message | None = None) -> None:
-        self.retransmissions += 1
-        self._host.transmit(self._data, self.flow)
+        self._host.retransmit(self._data, self.flow)
 
     def pass_up(self, message: Message | None) -> None:
         if isinstance(message, Response):
@@ -95,6 +97,11 @@ class InviteClient(ClientTransaction):
             self.start_timer(Input.TIMER_A, self.interval)
         self.start_timer(Input.TIMER_B, self._host.timing.timeout)
 
+    def forsake(self) -> None:
+        """9.1: a cancelled INVITE without a final response after another 64*T1 counts as gone."""
+        if self.state is State.PROCEEDING:
+            self.leave()
+
     def double_a(self, _: Message | None) -> None:
         self.interval *= 2
         self.start_timer(Input.TIMER_A, self.interval)
@@ -111,7 +118,9 @@ class InviteClient(ClientTransaction):
     def acknowledge(self, message: Message | None) -> None:
         if not self._ack and isinstance(message, Response):
             self._ack = serialize(ack_of_failure(self.request, message))
-        self._host.transmit(self._ack, self.flow)
+            self._host.transmit(self._ack, self.flow)
+        else:
+            self._host.retransmit(self._ack, self.flow)
 
     TABLE: ClassVar[Table] = {
         (State.CALLING, Input.TIMER_A): (State.CALLING, (repeat_request, double_a)),

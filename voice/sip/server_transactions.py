@@ -4,28 +4,36 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from voice.sip.flow import Flow
-from voice.sip.message import Message, Request, Response, response_to, serialize, to_tag
+from voice.sip.message import Message, Request, Response, ViaInfo, response_to, serialize, to_tag
+from voice.sip.routing import response_flow
 from voice.sip.transactions import Host, Input, Key, State, Table, Transaction
 
 
 class ServerTransaction(Transaction):
     """A request of a peer and what we answered."""
 
-    __slots__ = ("_data", "answered_elsewhere", "source", "status", "to_tag")
+    __slots__ = ("_data", "answered_elsewhere", "on_cancel", "source", "status", "to_tag", "via")
 
     def __init__(
-        self, host: Host, key: Key, request: Request, flow: Flow, source: Flow, ended: Callable[[Key], None]
+        self, host: Host, key: Key, request: Request, via: ViaInfo, source: Flow, ended: Callable[[Key], None]
     ) -> None:
-        """`flow` is the way of the responses, `source` that by which the request came."""
-        super().__init__(host, key, request, flow, ended)
+        """`source` is the flow by which the request came, `via` its top Via as it came."""
+        super().__init__(host, key, request, response_flow(via, source), ended)
+        self.via = via
         self._data = b""
         self.source = source
         self.status = 0
         """The last status sent, 0 before any."""
         self.to_tag: str | None = None
         """The tag that our responses put into the To."""
+        self.on_cancel: Callable[[ServerTransaction], None] = _nothing_to_cancel
+        """Who is told that the peer has withdrawn the request (9.2)."""
         self.answered_elsewhere = False
         """Whether the way of the responses was changed once, because the connection of the request had closed."""
+
+    def start(self) -> None:
+        """The request has just come for the first time."""
+        raise NotImplementedError
 
     def respond(self, response: Response) -> None:
         """Send a response of the transaction user; ignored when a final one has gone out already."""
@@ -52,7 +60,11 @@ class ServerTransaction(Transaction):
     def repeat(self, _: Message | None = None) -> None:
         """Send the last response again, when there is one."""
         if self._data:
-            self._host.transmit(self._data, self.flow)
+            self._host.retransmit(self._data, self.flow)
+
+
+def _nothing_to_cancel(transaction: ServerTransaction) -> None:
+    """A CANCEL for a request that is answered at once has no effect (9.2)."""
 
 
 leave = Transaction.leave

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any, ClassVar, Protocol
 
 from voice.sip.flow import Flow
-from voice.sip.message import BRANCH_COOKIE, Message, Request, ViaInfo, call_id, cseq, from_tag, to_tag
+from voice.sip.message import BRANCH_COOKIE, Message, Request, ViaInfo, call_id, from_tag, to_tag
 from voice.sip.timers import Timer, TimerQueue, Timing
 
 
@@ -66,6 +66,9 @@ class Host(Protocol):
 
     def transmit(self, data: bytes, flow: Flow) -> None:
         """Put one message on its way."""
+
+    def retransmit(self, data: bytes, flow: Flow) -> None:
+        """Put a message on its way that was sent before."""
 
 
 class Transaction:
@@ -143,24 +146,26 @@ def client_key(via: ViaInfo, method: str) -> Key:
 def server_key(request: Request, via: ViaInfo, method: str | None = None) -> Key:
     """Section 17.2.3: branch, sent-by and method, where the method of an ACK counts as INVITE.
 
-    Without the magic cookie the peer is of RFC 2543: Request-URI, From tag, Call-ID, CSeq number and the top Via.
-    The To tag stands apart (`same_recipient`), since that of an ACK is the one of our response.
+    Call-ID and CSeq number are part of the name too: they never differ within a transaction, and a device that uses
+    its branch again for its next call would otherwise have that call swallowed as a repetition.
+    Without the magic cookie the peer is of RFC 2543, and Request-URI and From tag count as well. The To tag
+    stands apart (`same_recipient`), since that of an ACK is the one of our response.
     `method` asks for another transaction with the same names: the INVITE that a CANCEL wants to stop (9.2).
     """
     method = method or request.method
     if method == "ACK":
         method = "INVITE"
-    branch = via.branch
-    if branch and branch.startswith(BRANCH_COOKIE) and len(branch) > len(BRANCH_COOKIE):
-        return branch, via.sent_by, method
-    number = str(cseq(request)[0])
+    branch = via.branch or ""
+    number = request.headers["CSeq"].split(None, 1)[0]
+    if branch.startswith(BRANCH_COOKIE) and len(branch) > len(BRANCH_COOKIE):
+        return branch, via.sent_by, method, call_id(request), number
     tag = from_tag(request) or ""
-    return "", branch or "", via.sent_by, method, str(request.uri), tag, call_id(request), number
+    return "", branch, via.sent_by, method, call_id(request), number, str(request.uri), tag
 
 
 def is_rfc2543(key: Key) -> bool:
     """Whether the peer gave no branch that is unique across space and time."""
-    return len(key) > 3
+    return not key[0]
 
 
 def merge_key(request: Request) -> Key:

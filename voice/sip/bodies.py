@@ -1,0 +1,108 @@
+"""Bodies of requests: the session description, alone or within multipart/mixed (RFC 3261 section 8.2.3, RFC 5621)."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from voice.sip.fields import HeaderFields, canonical_name
+from voice.sip.message import Message, parse_params
+
+SDP = "application/sdp"
+ACCEPTED = f"{SDP}, multipart/mixed"
+_MAX_PARTS = 16
+_BREAK = re.compile(rb"\r?\n\r?\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One body part."""
+
+    content_type: str
+    """Type and subtype in lower case, without parameters."""
+    optional: bool
+    """Content-Disposition says `handling=optional`: whoever does not know it may pass it over."""
+    encoding: str
+    body: bytes
+
+
+def media_type(value: str | None) -> str:
+    """Type and subtype of a Content-Type, in lower case."""
+    return (value or "").partition(";")[0].strip().lower()
+
+
+def parts(message: Message) -> list[Part]:
+    """The leaves of the body; none when there is no body."""
+    if not message.body:
+        return []
+    fields = message.headers
+    return list(
+        _walk(
+            fields.get("Content-Type") or "",
+            fields.get("Content-Disposition") or "",
+            fields.get("Content-Encoding") or "",
+            message.body,
+            2,
+        )
+    )
+
+
+def session_description(message: Message) -> bytes | None:
+    """The SDP of a message, or None."""
+    body = message.body
+    if not body:
+        return None
+    if media_type(message.headers.get("Content-Type")) in (SDP, ""):
+        return body
+    return next((part.body for part in parts(message) if part.content_type == SDP), None)
+
+
+def refusal(message: Message) -> tuple[str, str] | None:
+    """The header field of a 415 when a part must be understood and is not (8.2.3), else None."""
+    if not message.body:
+        return None
+    for part in parts(message):
+        if part.encoding not in ("", "identity"):
+            return "Accept-Encoding", "identity"
+    found = parts(message)
+    if any(part.content_type == SDP for part in found):
+        return None  # the session is described; what else comes with it (a location, say) may be passed over
+    if all(part.optional for part in found):
+        return None
+    return "Accept", ACCEPTED
+
+
+def _walk(content_type: str, disposition: str, encoding: str, body: bytes, depth: int) -> Iterator[Part]:
+    kind = media_type(content_type)
+    boundary = parse_params(content_type.partition(";")[2]).get("boundary")
+    if kind.startswith("multipart/") and boundary and depth:
+        delimiter = b"--" + boundary.encode("utf-8", "surrogateescape")
+        for section in body.split(delimiter)[1 : _MAX_PARTS + 1]:
+            if section.startswith(b"--"):
+                return
+            yield from _section(section, depth - 1)
+        return
+    handling = parse_params(disposition.partition(";")[2]).get("handling")
+    yield Part(kind or SDP, handling == "optional", encoding.strip().lower(), body)
+
+
+def _section(section: bytes, depth: int) -> Iterator[Part]:
+    section = section.removeprefix(b"\r\n").removeprefix(b"\n")
+    head, body = section, b""
+    if section.startswith(b"\r\n"):
+        head, body = b"", section[2:]
+    elif (found := _BREAK.search(section)) is not None:
+        head, body = section[: found.start()], section[found.end() :]
+    fields = HeaderFields()
+    for line in head.decode("utf-8", "surrogateescape").splitlines():
+        name, colon, value = line.partition(":")
+        known = canonical_name(name)
+        if colon and known is not None:
+            fields.add(known, value.strip())
+    body = body.removesuffix(b"\n").removesuffix(b"\r") if body.endswith(b"\n") else body
+    yield from _walk(
+        fields.get("Content-Type") or "text/plain",
+        fields.get("Content-Disposition") or "",
+        fields.get("Content-Encoding") or "",
+        body,
+        depth,
+    )
