@@ -2,9 +2,11 @@
 
 import json
 import socket
+import sqlite3
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +136,16 @@ class Service(Program):
     def evidence(self) -> Evidence:
         """What stands in its database and its folder of recordings."""
         return Evidence(self.directory / "earshot.db", self.directory / "recordings")
+
+    @contextmanager
+    def store_held(self) -> Iterator[None]:
+        """Hold the lock of the database, as another process that writes would: no commit gets through."""
+        with closing(
+            sqlite3.connect(self.directory / "earshot.db", timeout=30, isolation_level=None)
+        ) as held:
+            held.execute("BEGIN IMMEDIATE")
+            yield
+            held.execute("ROLLBACK")
 
     def incident(self, caller: str | None = None) -> Incident:
         """The one incident that there is, or that this caller raised."""
