@@ -57,7 +57,7 @@ class MediaClock:
     ) -> None:
         """`on_settle` is called with the time at every 25th tick (the disk writer's `attend`)."""
         self.ticks = 0
-        """The number of the tick whose frames are asked for now, or were last: a `Room` mixes once per tick."""
+        """The number of the tick whose frames are asked for now, or were last: a `Room` mixes once a tick."""
         self.late_ticks = 0
         """Ticks that came a whole tick or more after their deadline."""
         self.max_lateness = 0.0
@@ -104,11 +104,6 @@ class MediaClock:
         """Drive it no longer. Removing it twice is harmless."""
         for turns in self._legs.pop(leg, ()):
             turns.remove(leg)
-
-    @property
-    def tick(self) -> int:
-        """The number of the tick that is being done, or was done last."""
-        return self._now_doing
 
     @property
     def legs(self) -> int:
