@@ -11,7 +11,7 @@ all windows of all legs). A window counts as a tone when
 - both frequencies are within TOLERANCE of nominal, measured by how far the phase has turned since the window
   before: finer than any filter of this length could tell. Q.24 wants 1.5 % accepted and 3.5 % refused.
 
-TONE_WINDOWS such windows in a row make a digit: a tone of 40 ms always covers so many, one of 25 ms (the
+TONE_WINDOWS such windows in a row make a digit: a tone of 35 ms always covers so many, one of 20 ms (the
 start of a tone that a gateway cuts out too late) never. PAUSE_WINDOWS without it end the press; a shorter
 break belongs to it.
 

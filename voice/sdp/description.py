@@ -1,10 +1,10 @@
 """The Session Description Protocol, RFC 8866: a lenient reader and a strict writer.
 
 Lenient, because a device in alarm may not be refused for the form of its letters. Accepted although
-forbidden: line ends of LF or CR alone, blank lines, missing `o=`, `s=` and `t=`, lines out of order, unknown
-kinds of line (section 5 would have the whole description ignored; here only the line is). Unknown attributes
-are kept. Refused with SdpError: no `v=0` at the start, lines that are no `x=value`, fields that are needed
-and unreadable.
+forbidden: line ends of LF or CR alone, NUL bytes (dropped), blank lines, missing `o=`, `s=` and `t=`, lines
+out of order, unknown kinds of line (section 5 would have the whole description ignored; here only the line
+is). Unknown attributes are kept. Refused with SdpError: no `v=0` at the start, lines that are no `x=value`,
+fields that are needed and unreadable.
 """
 
 import re
@@ -127,7 +127,8 @@ def parse(data: bytes) -> SessionDescription:
     """Read a description; raises SdpError. Bytes that are no UTF-8 survive as lone surrogates."""
     if len(data) > MAX_BYTES:
         raise SdpError(f"description of {len(data)} bytes")
-    lines = [line for line in _LINE_END.split(data.decode("utf-8", "surrogateescape")) if line.strip()]
+    text = data.replace(b"\0", b"").decode("utf-8", "surrogateescape")
+    lines = [line for line in _LINE_END.split(text) if line.strip()]
     if not lines or lines[0].rstrip() != "v=0":
         raise SdpError("does not begin with v=0")
     reader = _Reader()
