@@ -50,6 +50,12 @@ class IncidentAudio:
             return
         self._placed.append(Placed(track, self._place_of(track)))
 
+    def prepend(self, tracks: Sequence[Track]) -> None:
+        """Put older tracks in front: after a restart, what an earlier process recorded. Before anybody listens."""
+        known, self._placed = self._placed, []
+        for track in (*tracks, *(placed.track for placed in known)):
+            self.append(track)
+
     @property
     def placed(self) -> Sequence[Placed]:
         """All tracks with their places, in order."""

@@ -290,6 +290,15 @@ def test_a_second_call_that_begins_during_the_first_lies_where_it_happened() -> 
     assert audio.read(0, FRAME) == numbered(1)
 
 
+def test_what_an_earlier_process_recorded_lies_before_the_call_of_now() -> None:
+    now = track(numbered(50, 500), after=90.0)
+    audio = IncidentAudio([now])
+    audio.prepend([track(numbered(100), closed=True), track(numbered(100, 100), after=30.0, closed=True)])
+    assert [placed.offset for placed in audio.placed] == [0, 100 * FRAME, 200 * FRAME]
+    assert audio.placed[-1].track is now
+    assert marks(audio.read(0, audio.end)).numbers == [*range(200), *range(500, 550)]
+
+
 def test_a_track_is_added_only_once() -> None:
     first = track(numbered(5))
     audio = IncidentAudio([first])
