@@ -51,7 +51,7 @@ class IncidentAudio:
         self._placed.append(Placed(track, self._place_of(track)))
 
     def prepend(self, tracks: Sequence[Track]) -> None:
-        """Put older tracks in front: after a restart, what an earlier process recorded. Before anybody listens."""
+        """Put older tracks in front, from before a restart. To be called before anybody listens."""
         known, self._placed = self._placed, []
         for track in (*tracks, *(placed.track for placed in known)):
             self.append(track)
