@@ -14,8 +14,8 @@ SEED = (
     b"a=fmtp:101 0-16\r\na=ptime:20\r\na=rtcp:4001 IN IP4 198.51.100.5\r\nm=video 0 RTP/AVP 96\r\n"
 )
 PIECES = st.sampled_from(
-    b"v=0\r\n|m=audio |c=IN IP4 |0.0.0.0\r\n|::\r\n|4000 |RTP/AVP |8 0 101\r\n|a=rtpmap:|a=ptime:|a=rtcp:|/| |=|\n|"
-    b"101 telephone-event/8000\r\n|\xff|999999999999".split(b"|")
+    b"v=0\r\n|m=audio |c=IN IP4 |0.0.0.0\r\n|::\r\n|4000 |RTP/AVP |8 0 101\r\n|a=rtpmap:|a=ptime:|a=rtcp:|"
+    b"/| |=|\n|101 telephone-event/8000\r\n|\xff|999999999999".split(b"|")
 )
 
 

@@ -51,7 +51,8 @@ def stream(
 def test_before_the_first_packet_media_goes_to_the_address_of_the_sdp() -> None:
     assert latch().remote == SDP
     assert latch(expected_rtcp=("192.0.2.10", 4001)).remote_rtcp == ("192.0.2.10", 4001)
-    assert latch().source is latch().ssrc is None
+    assert latch().source is None
+    assert latch().ssrc is None
 
 
 def test_nothing_is_sent_to_an_unspecified_address_until_packets_come() -> None:
@@ -296,6 +297,16 @@ class TestRenegotiation:
 
 
 class TestRtcp:
+    def test_a_renegotiation_may_move_rtcp_alone(self) -> None:
+        subject = latch(expected_rtcp=(SDP[0], 4001))
+        subject.accept_rtcp((SDP[0], 61_001))
+        subject.renegotiate(SDP, {PCMA}, 1.0, expected_rtcp=(SDP[0], 4001))
+        assert subject.remote_rtcp == (SDP[0], 61_001)
+        subject.renegotiate(SDP, {PCMA}, 1.0, expected_rtcp=(SDP[0], 4009))
+        assert subject.remote_rtcp == (SDP[0], 4009)
+        subject.renegotiate(SDP, {PCMA}, 2.0)
+        assert subject.remote_rtcp == subject.remote
+
     def test_with_mux_rtcp_goes_where_rtp_goes(self) -> None:
         subject = latch()
         stream(subject, NAT, 0, 2, 0.0)
