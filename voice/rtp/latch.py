@@ -200,14 +200,17 @@ class Latch:
         *,
         expected_rtcp: Address | None = None,
     ) -> None:
-        """A re-INVITE was agreed on. The same address, or an old-style hold, changes only the types."""
+        """A re-INVITE was agreed on. The same address again, or an old-style hold, moves no media."""
         self._payload_types = frozenset(payload_types)
         expected = (normal_host(expected[0]), expected[1])
-        if is_unspecified(expected[0]) or expected == self._expected:
+        if is_unspecified(expected[0]):
+            return
+        if expected_rtcp != self._expected_rtcp:
+            self._expected_rtcp = expected_rtcp
+            self._rtcp_source = None
+        if expected == self._expected:
             return
         self._expected = expected
-        self._expected_rtcp = expected_rtcp
-        self._rtcp_source = None
         self._rival = None
         if self._source is not None:
             self._confirmed = self._confirmed and self._known is not Known.EXACT

@@ -37,11 +37,7 @@ a=rtpmap:99 h263-1998/90000\r
 """
 
 TOKEN = st.text(alphabet="abcdefghijklmnopqrstuvwxyzABCXYZ0123456789-.+_", min_size=1, max_size=12)
-LINE = st.text(
-    alphabet=st.characters(blacklist_characters="\r\n\0", blacklist_categories=("Cs",)),
-    min_size=1,
-    max_size=40,
-)
+LINE = st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\r\n\0"), min_size=1, max_size=40)
 CONNECTIONS = st.one_of(
     st.builds(Connection, address=st.ip_addresses(v=4).map(str)),
     st.builds(Connection, address=st.ip_addresses(v=6).map(str), family=st.just("IP6")),
