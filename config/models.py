@@ -62,7 +62,7 @@ def _kind(value: object) -> Kind:
 
 
 def _expand(path: Path) -> Path:
-    return path.expanduser()
+    return path.expanduser().absolute()
 
 
 Addresses = Annotated[tuple[Address, ...], PlainValidator(parse_addresses)]

@@ -1,1 +1,1 @@
-"""The steps from an empty database to the schema; `voice.store.migrate` runs them. A released one never changes."""
+"""The steps from an empty database to the schema; `voice.store.migrate` runs them. They never change."""

@@ -1,0 +1,150 @@
+"""What each command does. Each returns an exit code, or raises an `EarshotError` for the user to read."""
+
+import json
+import os
+import sys
+import time
+from argparse import Namespace
+from collections.abc import Callable
+
+from rich.console import Console
+from sqlalchemy import Connection
+
+from config.advice import advice
+from config.settings import Settings, load
+from voice.cli import playing, showing
+from voice.errors import ConfigurationError
+from voice.incidents.lifecycle import State
+from voice.incidents.timeline import verify as verify_chain
+from voice.store import incidents as rows
+from voice.store.reading import reading
+
+SettingsOf = Callable[[Namespace], Settings]
+Command = Callable[[Namespace, SettingsOf], int]
+
+EXIT_BROKEN = 1
+FOLLOW_SECONDS = 0.25
+"""How often `--follow` looks for new entries."""
+
+
+def serve(options: Namespace, settings_of: SettingsOf) -> int:
+    settings = settings_of(options)
+    from voice import app
+
+    app.run(settings)
+    return 0
+
+
+def check_config(options: Namespace, settings_of: SettingsOf) -> int:
+    settings = load(options.file, os.environ)
+    counted = ", ".join(
+        f"{len(found)} {name if len(found) != 1 else name[:-1]}"
+        for name in ("devices", "workers", "operators", "trunks")
+        for found in [getattr(settings, name)]
+    )
+    print(f"{options.file} is good: {counted}.")
+    for line in advice(settings):
+        print(f"note: {line}")
+    return 0
+
+
+def incidents(options: Namespace, settings_of: SettingsOf) -> int:
+    settings = settings_of(options)
+    with reading(settings.store.url) as connection, connection.begin():
+        found = rows.incidents(connection, options.limit, options.state)
+    if options.json:
+        print(json.dumps([showing.plain(row) for row in found], indent=2))
+    elif found:
+        Console().print(showing.incident_table(found, settings))
+    else:
+        print("No incidents." if options.state is None else f"No incidents that are {options.state}.")
+    return 0
+
+
+def incident(options: Namespace, settings_of: SettingsOf) -> int:
+    settings = settings_of(options)
+    with reading(settings.store.url) as connection:
+        if options.follow:
+            return _follow(connection, options, settings)
+        with connection.begin():
+            story = showing.story(connection, rows.incident(connection, options.incident).id)
+    if options.json:
+        print(json.dumps(story.plain(), indent=2))
+    else:
+        Console().print(story.table(settings))
+    return 0
+
+
+def _follow(connection: Connection, options: Namespace, settings: Settings) -> int:
+    with connection.begin():
+        row = rows.incident(connection, options.incident)
+    console, last = Console(highlight=False, soft_wrap=True), 0
+    if not options.json:
+        console.print(showing.headline(row, settings))
+    while True:
+        with connection.begin():
+            state = rows.incident(connection, row.id).state
+            entries = rows.timeline(connection, row.id, after=last)
+        for entry in entries:
+            if options.json:
+                print(json.dumps(showing.plain(entry)), flush=True)
+            else:
+                console.print(showing.entry_line(entry, row))
+            last = entry.sequence
+        if state is State.RESOLVED:
+            return 0
+        time.sleep(FOLLOW_SECONDS)
+
+
+def play(options: Namespace, settings_of: SettingsOf) -> int:
+    settings = settings_of(options)
+    with reading(settings.store.url) as connection, connection.begin():
+        row = rows.incident(connection, options.incident)
+        segments = playing.device_segments(connection, row.id, settings.recordings.directory)
+    if not segments:
+        raise ConfigurationError(f"incident {row.id} has no recording of its device")
+    for segment in segments:
+        print(segment.path)
+    if options.export is not None:
+        seconds = playing.export(segments, options.export)
+        print(f"{options.export}: {seconds:.1f} s, PCM, 8 kHz, mono")
+        return 0
+    playing.play(segments, row.id)
+    return 0
+
+
+def trace(options: Namespace, settings_of: SettingsOf) -> int:
+    settings = settings_of(options)
+    from voice.sip.trace import ladder, read_trace
+
+    directory = settings.sip.trace_directory
+    if not settings.sip.trace or directory is None:
+        raise ConfigurationError("no trace is kept: sip.trace is false, or sip.trace_directory is empty")
+    messages = read_trace(directory, options.call_id)
+    if not messages:
+        raise ConfigurationError(f"{directory} has no call {options.call_id!r}")
+    print(ladder(messages))
+    return 0
+
+
+def verify(options: Namespace, settings_of: SettingsOf) -> int:
+    if options.incident.endswith(".json"):
+        name, entries = showing.exported(options.incident)
+    else:
+        settings = settings_of(options)
+        with reading(settings.store.url) as connection, connection.begin():
+            name = rows.incident(connection, options.incident).id
+            entries = rows.timeline(connection, name)
+    broken = verify_chain(entries)
+    if broken is not None:
+        print(f"incident {name}: the chain breaks at entry {broken} of {len(entries)}", file=sys.stderr)
+        return EXIT_BROKEN
+    last = entries[-1].hash if entries else "none"
+    print(f"incident {name}: {len(entries)} entries, the chain is whole; last hash {last}")
+    return 0
+
+
+def demo(options: Namespace, settings_of: SettingsOf) -> int:
+    from voice.sim.demo import run
+
+    return int(run(keep=options.keep) or 0)

@@ -1,0 +1,138 @@
+"""The commands of `earshot` and their options.
+
+A mistake of the user is told in one line on standard error, with exit code 2. Exit code 1 means that `verify`
+found a broken chain. A traceback is a bug.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import NoReturn
+
+from config.settings import Settings, load
+from voice.cli import commands
+from voice.errors import EarshotError
+from voice.incidents.lifecycle import State
+
+EXIT_MISTAKE = 2
+EXIT_INTERRUPTED = 130
+
+EXAMPLES = """\
+examples:
+  earshot demo                            a whole alarm on this machine, with simulated phones
+  earshot check-config earshot.toml       what is wrong with a configuration, with line and key
+  earshot serve --config earshot.toml     answer alarms
+  earshot incidents --state open          what waits for somebody
+  earshot incident 1k3x9a0q --follow      what happens with an alarm, as it happens
+  earshot play 1k3x9a0q                   hear what the device sent
+  earshot play 1k3x9a0q --export a.wav    the same as a file for any player
+  earshot verify 1k3x9a0q                 is its timeline as it was written?
+
+Incidents can be named by the first or last few characters of their name.
+EARSHOT_CONFIG names a configuration too; EARSHOT_SIP__UDP and the like set single keys.
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """Tells a mistake in one line, as everything else here does."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(EXIT_MISTAKE, f"{self.prog}: {message} (see `{self.prog} --help`)\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; its exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except EarshotError as error:
+        return _told(str(error))
+    except BrokenPipeError:  # `earshot incidents | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        return _told(": ".join(str(part) for part in (error.filename, error.strerror or error) if part))
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+
+
+def _told(message: str) -> int:
+    for line in message.splitlines():
+        print(f"earshot: {line}", file=sys.stderr)
+    return EXIT_MISTAKE
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog="earshot",
+        description="Answers the alarm calls of lone workers, records them, lets operators listen silently.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"earshot {_version()}")
+    parser.set_defaults(run=partial(_help, parser))
+    several = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=Parser)
+
+    def add(name: str, summary: str, run: commands.Command, *, configured: bool = True) -> Parser:
+        command = several.add_parser(name, help=summary, description=summary[:1].upper() + summary[1:] + ".")
+        if configured:
+            command.add_argument("--config", type=Path, metavar="FILE", help="the configuration (TOML)")
+        command.set_defaults(run=lambda options: run(options, _settings))
+        return command
+
+    add("serve", "answer alarms until stopped", commands.serve)
+
+    checked = add(
+        "check-config", "say what is wrong with a configuration", commands.check_config, configured=False
+    )
+    checked.add_argument("file", type=Path, metavar="FILE")
+
+    listed = add("incidents", "list incidents, newest first", commands.incidents)
+    listed.add_argument("--state", type=State, choices=list(State), metavar="STATE", help=", ".join(State))
+    listed.add_argument("--limit", type=int, default=50, metavar="N", help="how many at most (50)")
+    listed.add_argument("--json", action="store_true", help="for programs")
+
+    shown = add("incident", "show what happened in an incident", commands.incident)
+    shown.add_argument("incident", metavar="ID")
+    shown.add_argument("--json", action="store_true", help="for programs; `verify` reads it back")
+    shown.add_argument("--follow", action="store_true", help="go on until it is resolved")
+
+    played = add("play", "play what the device of an incident sent", commands.play)
+    played.add_argument("incident", metavar="ID")
+    played.add_argument(
+        "--export", type=Path, metavar="FILE.wav", help="write a PCM WAV file instead of playing"
+    )
+
+    traced = add("trace", "show the signalling of a call as a ladder", commands.trace)
+    traced.add_argument("call_id", metavar="CALL-ID")
+
+    verified = add("verify", "check that a timeline is as it was written", commands.verify)
+    verified.add_argument(
+        "incident", metavar="ID|FILE.json", help="an incident, or what `incident ID --json` printed"
+    )
+
+    shown_off = add("demo", "play a whole alarm with simulated phones", commands.demo, configured=False)
+    shown_off.add_argument("--keep", action="store_true", help="leave the service up afterwards")
+    return parser
+
+
+def _help(parser: Parser, options: argparse.Namespace) -> int:
+    parser.print_help()
+    return 0
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    named = os.environ.get("EARSHOT_CONFIG")
+    path: Path | None = options.config or (Path(named) if named else None)
+    return load(path, os.environ)
+
+
+def _version() -> str:
+    try:
+        return version("earshot")
+    except PackageNotFoundError:
+        return "(not installed)"

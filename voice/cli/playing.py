@@ -1,0 +1,113 @@
+"""Hearing a recording from the command line: what the device sent, as a file that every player takes."""
+
+import shutil
+import subprocess
+import tempfile
+import wave
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from voice.errors import ConfigurationError
+from voice.media.wav import RATE, SILENCE, read_layout
+from voice.rtp.codecs import audioop
+from voice.store import incidents as rows
+
+PLAYERS: Mapping[str, Sequence[str]] = {
+    "ffplay": ("-nodisp", "-autoexit", "-loglevel", "error"),
+    "aplay": ("-q",),
+    "paplay": (),
+    "play": ("-q",),
+}
+"""Programs that play a WAV file, the first that is installed is taken; and how they are called."""
+
+LONGEST_GAP = timedelta(seconds=2)
+"""Silence between two calls of the same incident is cut to this."""
+
+_HEAD = 4096
+_BLOCK = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A file of A-law audio."""
+
+    path: Path
+    started_at: datetime
+
+
+def device_segments(connection: Connection, incident_id: str, directory: Path) -> list[Segment]:
+    """What the device sent, in the order in which it was said."""
+    devices = {leg.id for leg in rows.legs(connection, incident_id) if leg.role == "device"}
+    return [
+        Segment(_found(Path(row.path), directory), row.started_at)
+        for row in rows.recordings(connection, incident_id)
+        if row.leg_id in devices and row.direction == "received"
+    ]
+
+
+def _found(path: Path, directory: Path) -> Path:
+    """Where a recording was written or, if the folder was moved, its place in the folder of today."""
+    parts = path.parts
+    moved = (directory.joinpath(*parts[start:]) for start in range(1, len(parts)))
+    return next((place for place in (path, *moved) if place.is_file()), path)
+
+
+def export(segments: Sequence[Segment], path: Path) -> float:
+    """Write the segments as one WAV file of 16-bit PCM at 8 kHz; its seconds."""
+    samples = 0
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(RATE)
+        for block in _audio(segments):
+            file.writeframes(audioop.alaw2lin(block, 2))
+            samples += len(block)
+    return samples / RATE
+
+
+def play(segments: Sequence[Segment], incident_id: str) -> None:
+    """Play with the first player that is installed."""
+    player = next((name for name in PLAYERS if shutil.which(name)), None)
+    hint = f"`earshot play {incident_id} --export FILE.wav`"
+    if player is None:
+        raise ConfigurationError(
+            f"no player found ({', '.join(PLAYERS)}): install one (apt install ffmpeg), or use {hint}"
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"{incident_id}.wav"
+        export(segments, path)
+        done = subprocess.run([player, *PLAYERS[player], str(path)], check=False, stdin=subprocess.DEVNULL)
+    if done.returncode:
+        raise ConfigurationError(
+            f"{player} could not play it (exit code {done.returncode}; is there a sound device?): use {hint}"
+        )
+
+
+def _audio(segments: Sequence[Segment]) -> Iterator[bytes]:
+    """The A-law samples of all segments in blocks, with the silence between them, but not too much of it."""
+    ends: datetime | None = None
+    for segment in segments:
+        if ends is not None:
+            gap = min(max(segment.started_at - ends, timedelta()), LONGEST_GAP)
+            yield SILENCE * round(gap.total_seconds() * RATE)
+        samples = 0
+        for block in _samples(segment.path):
+            samples += len(block)
+            yield block
+        ends = segment.started_at + timedelta(seconds=samples / RATE)
+
+
+def _samples(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        layout = read_layout(file.read(_HEAD), path.stat().st_size)
+        if layout is None:
+            raise ConfigurationError(f"{path} is no recording of Earshot")
+        file.seek(layout.data_offset)
+        left = layout.samples
+        while left > 0 and (block := file.read(min(left, _BLOCK))):
+            left -= len(block)
+            yield block

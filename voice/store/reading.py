@@ -1,0 +1,36 @@
+"""The database opened for reading only, beside the service that writes it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from voice.errors import ConfigurationError, StoreUnavailable
+from voice.store import schema
+from voice.store.engine import engine, reason, sqlite_path
+from voice.store.migrate import refuse_newer, version
+
+
+@contextmanager
+def reading(url: str) -> Iterator[Connection]:
+    """A connection whose transactions each see the database as it is when they begin, and change nothing."""
+    path = sqlite_path(url)
+    if path is None or not path.exists():
+        raise ConfigurationError(f"there is no database at {path}: is --config missing?")
+    try:
+        with engine(path, mode="ro").connect() as connection:
+            with connection.begin():
+                _check(version(connection), str(path))
+            yield connection
+    except DBAPIError as error:
+        raise StoreUnavailable(f"{path} cannot be read: {reason(error)}") from error
+
+
+def _check(found: str | None, name: str) -> None:
+    refuse_newer(found, name)
+    if found != schema.VERSION:
+        raise ConfigurationError(
+            f"{name} is no database of this Earshot (schema {found or 'none'}, not {schema.VERSION}): "
+            "`earshot serve` brings an older one up to date"
+        )
