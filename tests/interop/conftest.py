@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from .certificates import Certificates, make_certificates
-from .program import installed, tail
+from .program import Program, installed, tail
 from .sounds import ladder, tone, write_wav
 
 
@@ -36,11 +36,13 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
-    folder = getattr(item, "funcargs", {}).get("tmp_path")
-    if report.failed and isinstance(folder, Path):
-        for log in sorted(folder.glob("*/*.log")):
+    if report.failed:
+        given = getattr(item, "funcargs", {})
+        folders = [value for value in given.values() if isinstance(value, Path)]
+        logs = [value.log for value in given.values() if isinstance(value, Program)]
+        for log in logs + [log for folder in folders for log in sorted(folder.glob("*/*.log"))]:
             if log.name != "core.log":
-                report.sections.append((str(log.relative_to(folder)), tail(log)))
+                report.sections.append((log.stem, tail(log)))
     return report
 
 

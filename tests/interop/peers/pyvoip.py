@@ -56,6 +56,9 @@ class PyVoip(Program):
     def wait_for_call(self) -> None:
         self.wait_for(r"(?m)^answered")
 
+    def digit(self, digit: str) -> None:
+        raise self.failed(f"it cannot send digits, not even {digit}")
+
     def hang_up(self) -> None:
         self.write_line("hangup")
 

@@ -160,7 +160,7 @@ class Sipp(Program):
         """Every message sent and received so far, retransmissions included."""
         text = self.trace.read_text(errors="replace") if self.trace and self.trace.exists() else ""
         heads = list(_HEADLINE.finditer(text))
-        ends = [head.start() for head in heads[1:]] + [len(text)]
+        ends = [*(head.start() for head in heads), len(text)][1:]
         return [
             Seen(
                 int(head[1]) * 3600 + int(head[2]) * 60 + float(head[3]),
