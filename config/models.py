@@ -95,6 +95,7 @@ Language = Annotated[
 ]
 StoreUrl = Annotated[str, _matching(r"sqlite:///.+", "sqlite:///relative/path or sqlite:////absolute/path")]
 Codec = Literal["PCMA", "PCMU"]
+DigestAlgorithm = Literal["SHA-256", "MD5"]
 
 
 class _Table(BaseModel):
@@ -111,6 +112,8 @@ class Sip(_Table):
     private_key: OptionalPath = None
     ca: OptionalPath = None
     realm: str = Field("earshot", min_length=1)
+    digest_algorithms: tuple[DigestAlgorithm, ...] = Field(("SHA-256", "MD5"), min_length=1)
+    digest_without_qop: Flag = False
     public_address: Host = None
     trusted_networks: Networks = ()
     user_agent: str = Field("Earshot", min_length=1)

@@ -75,7 +75,7 @@ class Authenticator:
     ) -> None:
         """`secret_key` seals the nonces; new at each start is fine. `nonce_ttl` in seconds.
 
-        `allow_without_qop` accepts answers as of RFC 2069, which cannot be protected against replay.
+        `allow_without_qop` accepts answers as of RFC 2069, once per nonce.
         """
         self.realm = realm
         self._secrets = secrets
@@ -162,7 +162,8 @@ class Authenticator:
         issued_at = _STAMP.unpack(stamp)[0] / 1000
         if not -1.0 <= now - issued_at <= self._ttl:
             return False
-        return "qop" not in answer or self._used.take(stamp, int(answer["nc"], 16))
+        # An answer without a count (RFC 2069) is taken for the first, so that it cannot be used twice either.
+        return self._used.take(stamp, int(answer.get("nc", "1"), 16))
 
 
 class _UsedCounts:
@@ -347,9 +348,9 @@ def _username(answer: dict[str, str]) -> str | None:
 def _same_resource(uri: str, request: Request) -> bool:
     """Whether the answer was made for this request.
 
-    RFC 7616 section 3.4.6 asks for an equivalent URI. Port and parameters may differ: session border
-    controllers and phones disagree about them, and the nonce count already keeps an answer from being used
-    twice.
+    RFC 7616 section 3.4.6 asks for an equivalent URI. Port and parameters may differ, and the user may be
+    missing: session border controllers and phones disagree about them, and the nonce count already keeps an
+    answer from being used twice.
     """
     if uri == str(request.uri):
         return True
@@ -358,4 +359,4 @@ def _same_resource(uri: str, request: Request) -> bool:
     except ValueError:
         return False
     asked = request.uri
-    return (answered.user, answered.host.lower()) == (asked.user, asked.host.lower())
+    return answered.user in (None, asked.user) and answered.host.lower() == asked.host.lower()
