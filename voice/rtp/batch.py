@@ -33,11 +33,15 @@ _STAMP = struct.Struct("=qq")
 _MOST_ADDRESSES = 4096
 
 
-class _IoVector(ctypes.Structure):
+class IoVector(ctypes.Structure):
+    """struct iovec."""
+
     _fields_ = (("base", ctypes.c_void_p), ("length", ctypes.c_size_t))
 
 
-class _Message(ctypes.Structure):
+class Message(ctypes.Structure):
+    """struct mmsghdr on 64-bit Linux."""
+
     _fields_ = (
         ("name", ctypes.c_void_p),
         ("name_length", ctypes.c_uint32),
@@ -46,8 +50,8 @@ class _Message(ctypes.Structure):
         ("control", ctypes.c_void_p),
         ("control_length", ctypes.c_size_t),
         ("flags", ctypes.c_int),
+        ("padding", ctypes.c_int),
         ("length", ctypes.c_uint),
-        ("padding", ctypes.c_uint),
     )
 
 
@@ -63,7 +67,7 @@ class BatchReceiver:
         self._names = bytearray(BATCH * self._name_size)
         self._control = bytearray(BATCH * _CONTROL)
         self._headers = bytearray(BATCH * _HEADER)
-        self._vectors = (_IoVector * BATCH)()
+        self._vectors = (IoVector * BATCH)()
         self._view = memoryview(self._data)
         self._name_view = memoryview(self._names)
         self._lengths = [struct.Struct("=" + "56xI4x" * count) for count in range(BATCH + 1)]
@@ -124,10 +128,10 @@ class BatchReceiver:
         )
         vectors = ctypes.addressof(self._vectors)
         for index in range(BATCH):
-            self._vectors[index] = _IoVector(data + index * LARGEST, LARGEST)
-            message = _Message.from_buffer(self._headers, index * _HEADER)
+            self._vectors[index] = IoVector(data + index * LARGEST, LARGEST)
+            message = Message.from_buffer(self._headers, index * _HEADER)
             message.name, message.name_length = names + index * self._name_size, self._name_size
-            message.vector, message.vector_length = vectors + index * ctypes.sizeof(_IoVector), 1
+            message.vector, message.vector_length = vectors + index * ctypes.sizeof(IoVector), 1
             message.control, message.control_length = control + index * _CONTROL, _CONTROL
         return headers
 
@@ -136,7 +140,7 @@ class BatchReceiver:
 def load(family: socket.AddressFamily) -> BatchReceiver | None:
     """The process-wide receiver of this address family; None where the system has no recvmmsg as we know
     it."""
-    if sys.platform != "linux" or ctypes.sizeof(ctypes.c_void_p) != 8 or ctypes.sizeof(_Message) != _HEADER:
+    if sys.platform != "linux" or ctypes.sizeof(ctypes.c_void_p) != 8 or ctypes.sizeof(Message) != _HEADER:
         return None
     try:
         return BatchReceiver(family)
