@@ -50,10 +50,11 @@ def response_to(
     if code < 300 and (route := received.getlist("Record-Route")):
         fields.setlist("Record-Route", list(route))
     fields.setlist("From", received.getlist("From")[:1])
-    recipient = received.get("To") or ""
-    if to_tag and code != 100 and tag_of(recipient) is None:
-        recipient = f"{recipient};tag={to_tag}"
-    fields.set("To", recipient)
+    recipient = received.get("To")
+    if recipient is not None:
+        if to_tag and code != 100 and tag_of(recipient) is None:
+            recipient = f"{recipient};tag={to_tag}"
+        fields.set("To", recipient)
     fields.setlist("Call-ID", received.getlist("Call-ID")[:1])
     fields.setlist("CSeq", received.getlist("CSeq")[:1])
     if code == 100 and (stamp := received.get("Timestamp")):

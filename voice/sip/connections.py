@@ -55,7 +55,7 @@ class Connections:
         context = self._server_context if protocol == TLS else None
         if protocol == TLS and context is None:
             raise ConfigurationError(
-                "[sip] tls is set, but no certificate: set [sip] tls_certificate and tls_key"
+                "[sip] tls is set without a certificate: set [sip] certificate and private_key"
             )
         sock = listening_socket(protocol, address)
         local = address_of(sock.getsockname())

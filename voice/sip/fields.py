@@ -32,13 +32,14 @@ _CANONICAL = dict(_NAMES.values())
 
 TOKEN = r"[A-Za-z0-9\-.!%*_+`'~]++"
 _QUOTED_STRING = r'"(?:[^"\\]|\\.)*+"'
-PARAMS = rf"(?:\s*;\s*{TOKEN}(?:\s*=\s*(?:{_QUOTED_STRING}|[^\s;,\"<>]++))?)*+\s*"
+PARAMS = rf"(?:\s*;(?:\s*{TOKEN}(?:\s*=\s*(?:{_QUOTED_STRING}|[^\s;,\"<>]++))?)?)*+\s*"
 NAME_ADDR = re.compile(
-    rf"\s*(?:{_QUOTED_STRING}\s*|(?:{TOKEN}\s*)*+)<\s*[A-Za-z][A-Za-z0-9+.-]*+:[^<>\"\s]++\s*>{PARAMS}"
+    rf"\s*(?:{_QUOTED_STRING}\s*|[^<>\"]*+)<\s*[A-Za-z][A-Za-z0-9+.-]*+:[^<>\"\s]++\s*>{PARAMS}"
     rf"|\s*[A-Za-z][A-Za-z0-9+.-]*+:[^<>\"\s;?,]++{PARAMS}",
     re.DOTALL,
 )
-"""A From, To or Contact value (RFC 3261 section 25.1); white space within the brackets is forgiven."""
+"""A From, To or Contact value (RFC 3261 section 25.1). Forgiven, for no call shall be lost by it: white space
+within the brackets, a display name that should stand in quotes, empty parameters."""
 
 _TOKEN = re.compile(TOKEN)
 _SCAN = re.compile(r'"(?:[^"\\]|\\.)*+"?|<[^>]*+>?|,', re.DOTALL)

@@ -22,16 +22,18 @@ _FREE_TEXT = re.compile(
 )
 
 
-def masked(data: bytes, personal: bool = True) -> str:
+def masked(data: bytes, personal: bool = True, bodies: bool = True) -> str:
     """The message as text with "\\n" line ends and without secrets.
 
-    Credentials, keys of SDP and digits of an INFO are always hidden; without `personal` also names, user
-    parts of addresses, free text and bodies.
+    Credentials, keys of SDP and digits of an INFO are always hidden; without `bodies` also bodies; without
+    `personal` also names, user parts of addresses and free text.
     """
     head, blank, body = data.decode("utf-8", "replace").replace("\r\n", "\n").partition("\n\n")
     head = _CREDENTIALS.sub(rf"\1 {_HIDDEN}", head)
     if not personal:
-        return _impersonal(head) + (f"\n\n[{len(body.encode())} bytes]\n" if body else "\n")
+        head = _impersonal(head)
+    if not (personal and bodies):
+        return head + (f"\n\n[{len(body.encode())} bytes]\n" if body else "\n")
     if _INFO.match(head) and (_DTMF.search(head) or _SIGNAL.search(body) or _PLAIN_DIGITS.match(body)):
         body = _SIGNAL.sub(rf"\1{_HIDDEN}", body) if _SIGNAL.search(body) else _HIDDEN
     return head + blank + _SDP_KEYS.sub(rf"\1{_HIDDEN}", body)

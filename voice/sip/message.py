@@ -56,7 +56,7 @@ MAX_CSEQ = 2**31 - 1
 _METHOD = re.compile(TOKEN)
 _FOLD = re.compile(r"[ \t]*\r\n[ \t]+")
 _CSEQ = re.compile(rf"([0-9]{{1,10}})[ \t]+({TOKEN})")
-_ONCE = ("Max-Forwards", "Content-Length", "Content-Type", "Expires", "Min-Expires", "Date")
+_ONCE = ("Content-Length", "Content-Type")
 _DIGITS = re.compile(r"[0-9]+")
 _NO_URI = ReceivedURI("sip", "invalid.invalid", text="sip:invalid.invalid")
 """Stands in a partial request whose Request-URI could not be read."""
@@ -106,11 +106,11 @@ def _start_line(line: str) -> tuple[Message, _Problem]:
     if line[:4].upper() == "SIP/":
         return _status_line(line)
     method, _, rest = line.partition(" ")
-    target, _, version = rest.rpartition(" ")
+    target, _, version = rest.rstrip().rpartition(" ")  # too much white space around the URI harms nobody
     problem: _Problem = None
     uri: URI = _NO_URI
     try:
-        uri = parse_uri(target)
+        uri = parse_uri(target.strip())
     except ValueError:
         problem = (400, "Bad Request-URI")
     else:
@@ -140,14 +140,15 @@ def _status_line(line: str) -> tuple[Message, _Problem]:
 
 
 def _read_fields(fields: sipmessage.Headers, lines: list[str]) -> _Problem:
+    """Take the header lines; one that is none is passed over (section 8.2.2)."""
     problem: _Problem = None
     for line in lines[1:]:
         name, colon, value = line.partition(":")
         known = canonical_name(name)
-        if not colon or known is None or "\r" in line or "\n" in line:
-            problem = problem or (400, "Bad Header Line")
-            continue
-        fields.add(known, value.strip())
+        if "\r" in line or "\n" in line:
+            problem = (400, "Line End Within A Header")
+        elif colon and known is not None:
+            fields.add(known, value.strip())
     return problem
 
 
@@ -175,13 +176,6 @@ def _unsound(message: Message) -> _Problem:
         values = fields.getlist(name)
         if len(values) > 1 and len(set(values)) > 1:
             return 400, f"Multiple {name} Header Fields"
-    return _number_out_of_range(fields)
-
-
-def _number_out_of_range(fields: sipmessage.Headers) -> _Problem:
-    hops = fields.get("Max-Forwards")
-    if hops is not None and not (_DIGITS.fullmatch(hops) and len(hops) < 10 and int(hops) <= 255):
-        return 400, "Bad Max-Forwards Header Field"
     length = fields.get("Content-Length")
     if length is not None and not (_DIGITS.fullmatch(length) and len(length) < 10):
         return 400, "Bad Content-Length Header Field"
@@ -200,12 +194,10 @@ def _take_body(message: Message, body: bytes) -> _Problem:
 
 
 def _answerable(message: Message) -> Request | None:
-    """The request when an answer to it can be built and sent: a Via to answer to and the fields to copy."""
-    if not isinstance(message, Request):
+    """The request when it can be answered, that is, when it has a Via to send the answer to."""
+    if not isinstance(message, Request) or message.method == "ACK":
         return None
-    fields = message.headers
-    complete = all(fields.getlist(name) for name in ("Via", "From", "To", "Call-ID", "CSeq"))
-    return message if complete and parse_via(next(iter(via_values(message)), "")) else None
+    return message if parse_via(next(iter(via_values(message)), "")) else None
 
 
 def serialize(message: Message) -> bytes:

@@ -18,7 +18,7 @@ from voice.sip.uri import equivalent
 REFRESH_AT = 0.8
 """Part of the granted time after which we refresh, so that two lost attempts still fit."""
 FIRST_RETRY, LONGEST_RETRY = 5.0, 120.0
-"""Seconds between attempts after a failure: they double, with jitter, but not up to the 30 minutes of RFC 5626
+"""Seconds between attempts after a failure: they double, with jitter, but not to the 30 minutes of RFC 5626
 section 4.5, for a trunk carries alarms."""
 REFUSED_RETRY = 60.0
 """Seconds to wait at least after a refusal: a wrong password repeated fast gets us locked out."""

@@ -41,11 +41,12 @@ class Trace:
         files: TraceFiles | None = None,
         *,
         personal: bool = True,
+        bodies: bool = True,
         messages_per_call: int = 200,
         memory: int = 32 << 20,
         waiting: int = 16 << 20,
     ) -> None:
-        """Without `personal`, names, user parts of addresses and bodies are masked.
+        """Without `personal`, names, user parts of addresses and bodies are masked; without `bodies`, bodies.
 
         `memory` bounds the bytes of messages held, `waiting` of those that are not written yet.
         """
@@ -54,6 +55,7 @@ class Trace:
         self._clock = clock
         self._files = files
         self._personal = personal
+        self._bodies = bodies
         self._messages_per_call = messages_per_call
         self._memory = memory
         self._held = 0
@@ -63,9 +65,11 @@ class Trace:
         self._waiting: list[_Raw] = []
 
     @classmethod
-    def to_directory(cls, directory: Path, clock: Clock, *, personal: bool = True) -> "Trace":
+    def to_directory(
+        cls, directory: Path, clock: Clock, *, personal: bool = True, bodies: bool = True
+    ) -> "Trace":
         """A trace that is also written to files of this directory."""
-        return cls(clock, TraceFiles(directory), personal=personal)
+        return cls(clock, TraceFiles(directory), personal=personal, bodies=bodies)
 
     def record(self, direction: Direction, data: bytes, flow: Flow, at: float | None = None) -> None:
         """Note one message. `at` is not used: a trace tells the time of day, for other processes to read."""
@@ -118,5 +122,5 @@ class Trace:
 
     def _masked(self, raw: _Raw) -> TracedMessage:
         flow = raw.flow
-        text = masked(raw.data, self._personal)
+        text = masked(raw.data, self._personal, self._bodies)
         return TracedMessage(raw.at, raw.sent, flow.protocol, flow.local, flow.remote, raw.call_id, text)

@@ -12,7 +12,7 @@ from voice.sip.flow import Address
 DEFAULT_PORTS = {"UDP": 5060, "TCP": 5060, "TLS": 5061}
 
 _VIA = re.compile(
-    rf"\s*SIP\s*/\s*2\.0\s*/\s*({TOKEN})\s+"
+    rf"\s*SIP\s*/\s*[0-9.]+\s*/\s*({TOKEN})\s+"
     rf"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?:\s*:\s*([0-9]{{1,5}}))?({PARAMS})",
     re.IGNORECASE | re.DOTALL,
 )

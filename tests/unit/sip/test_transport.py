@@ -406,7 +406,7 @@ def test_certificate_files_that_cannot_be_used_are_named(certificates: Path, tmp
 
 
 async def test_a_tls_listener_needs_a_certificate() -> None:
-    with pytest.raises(ConfigurationError, match="tls_certificate"):
+    with pytest.raises(ConfigurationError, match="certificate and private_key"):
         await SocketTransport(tls=[LOOPBACK]).start()
 
 
