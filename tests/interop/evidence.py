@@ -57,13 +57,14 @@ class Incident:
         return np.concatenate([silence(0), *(read_wav(file) for file in self.files(role, direction))])
 
     def files(self, role: str = "device", direction: str = "received") -> list[Path]:
-        """The recorded segments of these legs, in order."""
+        """The recorded segments of these legs, in order. One of which no byte came yet is no file yet."""
         wanted = {leg["id"] for leg in self.legs_of(role)}
-        return [
+        files = [
             self.folder / row["path"]  # a path that is absolute already stays as it is
             for row in self.recordings
             if row["leg_id"] in wanted and row["direction"] == direction
         ]
+        return [file for file in files if file.exists()]
 
     def __repr__(self) -> str:
         lines = [

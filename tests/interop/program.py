@@ -115,6 +115,16 @@ class Program:
         self._seen = match.end()
         return match
 
+    def expect(self, pattern: str, patience: float) -> bool:
+        """Whether something comes to match that soon. Nothing is lost if not: ask again."""
+        try:
+            self.wait_for(pattern, patience)
+        except ProgramFailed:
+            if not self.running:
+                raise
+            return False
+        return True
+
     def failed(self, why: str) -> ProgramFailed:
         return ProgramFailed(f"{self.name}: {why}\n{tail(self.log)}")
 

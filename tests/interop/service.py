@@ -91,6 +91,10 @@ class Service(Program):
     def environment(self) -> Mapping[str, str]:
         return {"PYTHONPATH": str(ROOT)}
 
+    def quit(self) -> None:
+        if self.process is not None:
+            self.process.terminate()
+
     def ready(self) -> None:
         wait_until(self._answers_options, "an answer to OPTIONS", 30)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from .peers.baresip import Baresip
-from .phones import BADGE, DEVICE_TONES, OPERATOR_TONE, OPERATORS, WORKERS, Sound, phone
+from .phones import BADGE, DEVICE_TONES, MD5, OPERATOR_TONE, OPERATORS, WORKERS, Sound, phone
 from .program import installed, wait_until
 from .service import Service
 from .sounds import order_of, seconds_of
@@ -15,7 +15,7 @@ from .sounds import order_of, seconds_of
 @pytest.mark.needs("baresip", "linphonec")
 def test_an_alarm_survives_the_death_of_the_process(tmp_path: Path, sound: Sound) -> None:
     with (
-        Service(tmp_path, devices=[BADGE], operators=OPERATORS[:1], workers=WORKERS) as service,
+        Service(tmp_path, devices=[BADGE], operators=OPERATORS[:1], workers=WORKERS, settings=MD5) as service,
         phone("linphone", tmp_path, "olga", sound(OPERATOR_TONE), service) as olga,
         phone(
             "baresip", tmp_path, "badge", sound(*DEVICE_TONES, seconds=2), service, answers="auto"

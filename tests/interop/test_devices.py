@@ -7,7 +7,7 @@ import pytest
 from .certificates import Certificates
 from .peers.baresip import Baresip
 from .peers.linphone import Linphone
-from .phones import BADGE, OPERATOR_TONE, OPERATORS, WORKERS, Sound, phone
+from .phones import BADGE, DIGEST, MD5, OPERATOR_TONE, OPERATORS, WORKERS, Sound, phone
 from .program import wait_until
 from .service import Service
 from .sounds import loudest, order_of, seconds_of
@@ -34,6 +34,7 @@ def test_a_device_is_challenged_answered_heard_and_hears_nothing(
             trusted=False,
             certificates=certificates,
             ipv6=":" in host,
+            settings=DIGEST[program],
         ) as service,
         phone(
             program,
@@ -69,7 +70,7 @@ def test_a_device_is_challenged_answered_heard_and_hears_nothing(
 @pytest.mark.needs("baresip", "linphonec")
 def test_a_device_that_hung_up_is_called_back_on_the_same_incident(tmp_path: Path, sound: Sound) -> None:
     with (
-        Service(tmp_path, devices=[BADGE], operators=OPERATORS[:1], workers=WORKERS) as service,
+        Service(tmp_path, devices=[BADGE], operators=OPERATORS[:1], workers=WORKERS, settings=MD5) as service,
         phone("linphone", tmp_path, "olga", sound(OPERATOR_TONE), service) as olga,
         phone("baresip", tmp_path, "badge", sound(1900), service, answers="auto") as badge,
     ):

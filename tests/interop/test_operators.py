@@ -8,7 +8,7 @@ import pytest
 from .badge import Badge
 from .certificates import Certificates
 from .peers.sipp import Sipp
-from .phones import BADGE, DEVICE_TONES, OPERATOR_TONE, OPERATORS, WORKERS, Sound, phone
+from .phones import BADGE, DEVICE_TONES, DIGEST, MD5, OPERATOR_TONE, OPERATORS, WORKERS, Sound, phone
 from .program import wait_until
 from .service import Service
 from .sounds import ladder, order_of, seconds_of, tone
@@ -38,6 +38,7 @@ def test_an_operator_hears_the_alarm_from_second_0_in_silence_then_talks_and_res
             workers=WORKERS,
             certificates=certificates,
             ipv6=":" in host,
+            settings=DIGEST[program],
         ) as service,
         phone(
             program,
@@ -90,7 +91,7 @@ def test_an_operator_hears_the_alarm_from_second_0_in_silence_then_talks_and_res
 @pytest.mark.needs("sipp", "baresip", "linphonec")
 def test_all_operators_ring_and_the_first_to_answer_stops_the_others(tmp_path: Path, sound: Sound) -> None:
     with (
-        Service(tmp_path, operators=OPERATORS) as service,
+        Service(tmp_path, operators=OPERATORS, settings=MD5) as service,
         phone("baresip", tmp_path, "olga", sound(OPERATOR_TONE), service) as olga,
         phone("linphone", tmp_path, "otto", sound(OPERATOR_TONE), service) as otto,
         Badge(tmp_path, service, SPEECH) as badge,
@@ -126,7 +127,7 @@ def test_a_phone_that_still_rings_is_cancelled_when_another_operator_answers(
     with Sipp(tmp_path, "operator_rings_until_cancelled", patience=40) as slow:
         otto = {"id": "otto", "name": "Otto", "uri": f"sip:otto@127.0.0.1:{slow.port}"}
         with (
-            Service(tmp_path, operators=[OPERATORS[0], otto]) as service,
+            Service(tmp_path, operators=[OPERATORS[0], otto], settings=MD5) as service,
             phone("baresip", tmp_path, "olga", sound(OPERATOR_TONE), service) as olga,
             Badge(tmp_path, service, tone(400, 4)),
         ):

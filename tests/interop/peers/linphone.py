@@ -122,7 +122,12 @@ class Linphone(Program):
         where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         parameter = "" if self.transport == "udp" else f";transport={self.transport}"
         self.write_line(f"register sip:{self.user}@{where} sip:{where}{parameter} {self.password}")
-        self.wait_for(r"Registration on .* successful")
+
+        def registered() -> bool:
+            self.write_line("status register")
+            return self.expect(r"(?m)^registered, identity=", 1.0)
+
+        wait_until(registered, f"{self.name} to be registered")
 
     def dial(self, uri: str) -> None:
         self.write_line(f"call {uri}")
