@@ -12,12 +12,17 @@ from voice.sip.events import Answered, EndCause, Progress, SessionEvent, Stage
 from voice.sip.flow import Flow
 from voice.sip.message import Request, Response, new_call_id, new_tag, serialize, to_tag
 from voice.sip.outgoing import Outgoing
-from voice.sip.routing import next_hop, plan_route
+from voice.sip.routing import NextHop, next_hop, plan_route
 from voice.sip.server_transactions import ServerTransaction
 from voice.sip.session import InviteSession
 from voice.sip.timers import Timer
 
 _MAX_FORKS = 32
+
+
+def as_name_addr(address: str) -> str:
+    """A URI in angle brackets; a display name with its URI as it is (RFC 3261 section 20.10)."""
+    return address if "<" in address else f"<{address}>"
 
 
 class OutgoingSession(InviteSession):
@@ -67,7 +72,7 @@ class OutgoingSession(InviteSession):
         fields = [("Route", route) for route in routes]
         fields += [
             ("Max-Forwards", "70"),
-            ("From", f"<{from_uri}>;tag={self.local_tag}"),
+            ("From", f"{as_name_addr(from_uri)};tag={self.local_tag}"),
             ("To", f"<{self._target.uri}>"),
             ("Call-ID", self.call_id),
             *self.request_fields(),
@@ -76,9 +81,9 @@ class OutgoingSession(InviteSession):
         ]
         return Draft("INVITE", uri, fields, hop, True, body or b"", content_type)
 
-    def start(self, flow: Flow | None) -> None:
-        """Send the INVITE, on this flow or on that to the next hop."""
-        self._outgoing.start(flow)
+    def start(self, way: Flow | NextHop | None) -> None:
+        """Send the INVITE, on this flow, to this next hop, or to where the target's route or URI leads."""
+        self._outgoing.start(way)
 
     @property
     def request(self) -> Request:
@@ -159,9 +164,7 @@ class OutgoingSession(InviteSession):
         self._stop_waiting()
         self.dialog = dialog
         self.core.enter_dialog(dialog, self)
-        for fork in self._forks.values():
-            self.core.leave_dialog(fork)
-        self._forks.clear()
+        self._drop_forks()
         body = session_description(response) or (self._early_answers.get(tag) if self._offered else None)
         self.offers.remote = body
         self.refresh.settled(response)
@@ -171,6 +174,7 @@ class OutgoingSession(InviteSession):
         else:
             self.stage = Stage.ACCEPTED
         self.tell(Answered(body, _fields_of(response)))
+        self.offers.idle()
 
     def acknowledge(self, body: bytes) -> None:
         self.core.wake()
@@ -182,7 +186,6 @@ class OutgoingSession(InviteSession):
 
     def _refused(self, response: Response) -> None:
         if self.ended:
-            self._drop_forks()
             return
         if response.code == 422 and self.refresh.raised_by(response):
             self._outgoing.draft.fields = self.refresh.replace(self._outgoing.draft.fields)
@@ -193,7 +196,6 @@ class OutgoingSession(InviteSession):
             cause = EndCause.NO_ANSWER if response.code == 408 else EndCause.TRANSPORT
         else:
             cause = EndCause.NO_ANSWER if response.code == 408 else EndCause.REJECTED
-        self._drop_forks()
         self.end(cause, response.code, response.phrase, by_peer=not self._outgoing.local)
 
     # ---- giving up ---------------------------------------------------------------------------------------------
@@ -244,6 +246,7 @@ class OutgoingSession(InviteSession):
         self, cause: EndCause, code: int | None = None, reason: str = "", *, by_peer: bool = False
     ) -> None:
         self._stop_waiting()
+        self._drop_forks()
         super().end(cause, code, reason, by_peer=by_peer)
 
     def _drop_forks(self) -> None:

@@ -16,11 +16,13 @@ from voice.sip.bodies import SDP
 from voice.sip.core import Counters, Identity, Limits, SessionTimerPolicy, Target
 from voice.sip.digest import Authenticator, Credentials
 from voice.sip.events import Deliver, IncomingCall, MessageArrived, Output, Reply, Resolve, Send, SessionEvent
-from voice.sip.flow import Flow
+from voice.sip.flow import UDP, Flow, host_port
 from voice.sip.message import Request, Response
 from voice.sip.registrar import Registrar
+from voice.sip.routing import is_numeric
 from voice.sip.session import InviteSession
 from voice.sip.timers import Timing
+from voice.sip.trace import Trace
 from voice.sip.transport import Transport
 from voice.sip.useragent import MessageReply, UserAgent
 
@@ -42,14 +44,6 @@ class Application(Protocol):
 
     def message(self, request: Request, flow: Flow) -> MessageReply | None:
         """A MESSAGE has come (RFC 3428). None: its body is of no type that we take."""
-        ...
-
-
-class Trace(Protocol):
-    """Keeps what was on the wire."""
-
-    def record(self, direction: str, data: bytes, flow: Flow, at: float) -> None:
-        """`direction` is "in" or "out", `at` the time of the event loop."""
         ...
 
 
@@ -180,6 +174,18 @@ class Endpoint:
         )
         return await answered
 
+    async def contact_for(self, target: Target, user: str) -> str | None:
+        """The URI by which the peer at `target.next_hop` can reach `user` here; None if its name is not known."""
+        if target.next_hop is None:
+            return None
+        protocol, (host, port) = target.next_hop
+        address = host if is_numeric(host) else await self._resolver(host)
+        if address is None:
+            return None
+        flow = self._transport.flow(protocol, (address, port))
+        suffix = "" if protocol == UDP else f";transport={protocol.lower()}"
+        return f"sip:{user}@{host_port(self._transport.advertised(flow))}{suffix}"
+
     # ---- what the core asks of its shell -----------------------------------------------------------------------
 
     def now(self) -> float:
@@ -196,7 +202,7 @@ class Endpoint:
     def _received(self, data: bytes, flow: Flow) -> None:
         now = self._loop.time()
         if self._trace is not None:
-            self._trace.record("in", data, flow, now)
+            self._trace.record("received", data, flow, now)
         self._step(self._agent.receive, data, flow, now)
 
     def _failed(self, flow: Flow, error: Exception) -> None:
@@ -249,7 +255,7 @@ class Endpoint:
 
     def _send(self, output: Send) -> None:
         if self._trace is not None:
-            self._trace.record("out", output.data, output.flow, self._loop.time())
+            self._trace.record("sent", output.data, output.flow, self._loop.time())
         self._transport.send(output.data, output.flow)
 
     def _hand_over(self, output: Output) -> None:

@@ -11,7 +11,7 @@ from voice.sip.core import Core, Draft
 from voice.sip.digest import Credentials, challenge_of
 from voice.sip.flow import UDP, Flow
 from voice.sip.message import Request, Response, new_branch, response_to, serialize
-from voice.sip.routing import next_hop
+from voice.sip.routing import NextHop, next_hop
 
 if TYPE_CHECKING:
     from voice.sip.client_transactions import ClientTransaction
@@ -64,13 +64,13 @@ class Outgoing:
         """Whether nothing has left yet because a name is being resolved."""
         return self.transaction is None
 
-    def start(self, flow: Flow | None) -> None:
-        """Send on this flow, or, without one, on that to the next hop."""
-        if flow is not None:
-            self._send(flow)
+    def start(self, way: Flow | NextHop | None) -> None:
+        """Send on this flow or to this next hop; with neither, to where Route or Request-URI lead."""
+        if isinstance(way, Flow):
+            self._send(way)
             return
         try:
-            hop = next_hop(self.draft.next_hop)
+            hop = way or next_hop(self.draft.next_hop)
         except ValueError:
             self._unreachable()
             return

@@ -234,7 +234,7 @@ class UserAgent:
             credentials=credentials,
             from_uri=from_uri,
         )
-        session.start(self._flow_of(target))
+        session.start(_way_to(target))
         return session
 
     def request(
@@ -274,7 +274,7 @@ class UserAgent:
         outgoing = Outgoing(
             self, draft, next_seq=lambda: next(numbers), on_response=heard, credentials=credentials
         )
-        outgoing.start(self._flow_of(target))
+        outgoing.start(_way_to(target))
 
     def reply_message(
         self, transaction: ServerTransaction, reply: MessageReply | None, accepted: Sequence[str]
@@ -566,12 +566,13 @@ class UserAgent:
     def knows(self, dialog: Dialog) -> bool:
         return dialog.key in self._dialogs
 
-    def _flow_of(self, target: Target) -> Flow | None:
-        """The flow that a target names; None when it has to be found from its route or URI."""
-        if target.flow is not None or target.next_hop is None:
-            return target.flow
-        protocol, address = target.next_hop
-        return self._paths.flow(protocol, address)
+
+def _way_to(target: Target) -> Flow | NextHop | None:
+    """The flow or next hop that a target names; None when its route or URI has to say it."""
+    if target.flow is not None or target.next_hop is None:
+        return target.flow
+    protocol, (host, port) = target.next_hop
+    return NextHop(protocol.upper(), host, port)
 
 
 def _dialog_key(request: Request) -> DialogKey:

@@ -300,6 +300,15 @@ def dialled(**options: object) -> tuple[Conversation, InviteSession]:
     return talk, session
 
 
+def times(talk: Conversation, seconds: float, step: float = 0.5) -> list[float]:
+    """When something was sent within the next seconds, rounded to the step."""
+    start, found = talk.clock, []
+    for n in range(1, round(seconds / step) + 1):
+        talk.advance(start + n * step - talk.clock)
+        found += [n * step] * len(talk.sent())
+    return found
+
+
 def branch_of(message: Message) -> str:
     return top_via(message).branch or ""
 
@@ -311,5 +320,3 @@ def credentials() -> Credentials:
 def other_flow(flow: Flow, port: int) -> Flow:
     return replace(flow, remote=(flow.remote[0], port))
 
-
-__all__ = ["ANSWER", "OFFER", "OTHER", "PEER", "US", "Conversation", "Response", "branch_of", "dialled", "established", "name"]
