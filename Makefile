@@ -38,7 +38,7 @@ check: $(STAMPS)/development  ## lint, format, types, direction of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 
 lock: $(VENV)/tools/bin/uv  ## pin the newest versions that pyproject.toml allows
 	$(call COMPILE,requirements.lock,--extra build)

@@ -12,6 +12,10 @@ _APPEND_ONLY = {
         "BEGIN SELECT RAISE(ABORT, 'the timeline is append-only'); END",
         "CREATE TRIGGER timeline_no_delete BEFORE DELETE ON timeline "
         "BEGIN SELECT RAISE(ABORT, 'the timeline is append-only'); END",
+        # REPLACE deletes what stands in its way without asking the trigger above.
+        "CREATE TRIGGER timeline_no_replace BEFORE INSERT ON timeline WHEN EXISTS (SELECT 1 FROM timeline "
+        "WHERE incident_id = NEW.incident_id AND sequence = NEW.sequence) "
+        "BEGIN SELECT RAISE(ABORT, 'the timeline is append-only'); END",
     ),
     "postgresql": (
         "CREATE FUNCTION timeline_is_append_only() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "

@@ -1,0 +1,397 @@
+"""What every store does, with a writer thread and inline: the same suite for each."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import IntegrityError
+
+from voice.errors import LifecycleError, StoreUnavailable, UnknownIncident
+from voice.incidents.kinds import Kind
+from voice.incidents.lifecycle import Reason, State
+from voice.incidents.timeline import Entry, verify
+from voice.store import Store, bindings
+from voice.store import incidents as rows
+from voice.store.rows import IncidentRow
+
+AT = datetime(2026, 3, 1, 9, 15, 27, 123456, UTC)
+
+
+@pytest.fixture(params=["threaded", "inline", "inline in memory"])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
+    url = f"sqlite:///{tmp_path}/folder/earshot.db"
+    store = {
+        "threaded": lambda: Store(url),
+        "inline": lambda: Store.inline(url),
+        "inline in memory": Store.inline,
+    }[request.param]()
+    yield store
+    await store.close()
+
+
+def opens(connection: Connection, name: str = "00000001", **changes: Any) -> IncidentRow:
+    facts: dict[str, Any] = {
+        "incident_id": name,
+        "kind": Kind.PANIC,
+        "priority": 1,
+        "device_id": "badge",
+        "worker_id": "anna",
+        "caller": "+31612345678",
+        "dialled": "101",
+        "identified_by": "digest",
+        "at": AT,
+        "detail": {},
+    }
+    return rows.open_incident(connection, **(facts | changes))
+
+
+async def chain_of(store: Store, name: str = "00000001") -> list[Entry]:
+    return await store.read(lambda c: rows.timeline(c, name))
+
+
+# -- transactions ----------------------------------------------------------------------------------------
+
+
+async def test_a_transaction_gives_back_what_its_function_returns(store: Store) -> None:
+    assert await store.run(lambda c: 42) == 42
+
+
+async def test_what_has_been_written_is_read_at_once(store: Store) -> None:
+    for number in range(20):
+        name = f"{number:08d}"
+        await store.run(lambda c, name=name: opens(c, name))
+        assert (await store.read(lambda c, name=name: rows.incident(c, name))).id == name
+
+
+async def test_transactions_are_carried_out_in_the_order_in_which_they_were_handed_in(store: Store) -> None:
+    store.run(opens)
+    handed_in = [
+        store.run(
+            lambda c, n=n: rows.append(c, "00000001", kind=f"k{n}", detail={}, actor="system", at=AT).sequence
+        )
+        for n in range(100)
+    ]
+    assert await asyncio.gather(*handed_in) == list(range(2, 102))
+
+
+async def test_a_transaction_that_fails_undoes_itself_and_no_other(store: Store) -> None:
+    def fails(connection: Connection) -> None:
+        opens(connection, "00000002")
+        raise ValueError("on purpose")
+
+    outcomes = await asyncio.gather(
+        store.run(opens),
+        store.run(fails),
+        store.run(lambda c: opens(c, "00000003")),
+        return_exceptions=True,
+    )
+    assert isinstance(outcomes[1], ValueError)
+    assert [row.id for row in await store.read(rows.incidents)] == ["00000003", "00000001"]
+
+
+async def test_a_statement_that_fails_undoes_its_transaction_only(store: Store) -> None:
+    outcomes = await asyncio.gather(
+        store.run(opens), store.run(opens), store.run(lambda c: opens(c, "00000002")), return_exceptions=True
+    )
+    assert isinstance(outcomes[1], IntegrityError)
+    assert len(await store.read(rows.incidents)) == 2
+
+
+async def test_a_wrong_statement_is_a_bug_and_not_an_outage(store: Store) -> None:
+    with pytest.raises(Exception, match="no such table"):
+        await store.run(lambda c: c.execute(text("SELECT * FROM nowhere")))
+    with pytest.raises(Exception, match="no such table"):
+        await store.read(lambda c: c.execute(text("SELECT * FROM nowhere")))
+
+
+async def test_a_store_that_cannot_commit_says_so_to_everybody_and_writes_nothing(store: Store) -> None:
+    store.fail_with(OSError("no space left on device"))
+    outcomes = await asyncio.gather(
+        *(store.run(lambda c, n=n: opens(c, f"{n:08d}")) for n in range(5)), return_exceptions=True
+    )
+    assert all(isinstance(outcome, StoreUnavailable) for outcome in outcomes)
+    assert "no space left" in str(outcomes[0])
+    store.fail_with(None)
+    assert await store.read(rows.incidents) == []
+    await store.run(opens)
+    assert len(await store.read(rows.incidents)) == 1
+
+
+async def test_closing_carries_out_what_was_handed_in(store: Store) -> None:
+    handed_in = [store.run(lambda c, n=n: opens(c, f"{n:08d}").id) for n in range(50)]
+    await store.close()
+    assert await asyncio.gather(*handed_in) == [f"{n:08d}" for n in range(50)]
+
+
+async def test_a_closed_store_is_unavailable(store: Store) -> None:
+    await store.close()
+    for call in (store.run, store.read):
+        with pytest.raises(StoreUnavailable, match="closed"):
+            await call(rows.incidents)
+
+
+async def test_a_caller_who_stopped_waiting_does_not_disturb_the_others(store: Store) -> None:
+    first, second = store.run(opens), store.run(lambda c: opens(c, "00000002"))
+    first.cancel()
+    assert (await second).id == "00000002"
+
+
+async def test_each_transaction_is_counted(store: Store) -> None:
+    await asyncio.gather(*(store.run(lambda c: None) for _ in range(10)))
+    statistics = store.statistics
+    assert statistics.transactions == 10
+    assert 1 <= statistics.commits <= 10
+
+
+# -- incidents -------------------------------------------------------------------------------------------
+
+
+async def test_an_incident_is_opened_with_the_first_entry_of_its_timeline(store: Store) -> None:
+    opened = await store.run(lambda c: opens(c, detail={"number": 7}))
+    assert opened == await store.read(lambda c: rows.incident(c, "00000001"))
+    assert (opened.state, opened.opened_at, opened.taken_by) == (State.OPEN, AT, None)
+    (entry,) = await chain_of(store)
+    assert (entry.sequence, entry.kind, entry.actor) == (1, "opened", "device:badge")
+    assert entry.detail["caller"] == "+31612345678"
+    assert entry.detail["number"] == 7
+
+
+async def test_an_incident_of_an_unknown_caller_is_kept_whatever_bytes_he_sent(store: Store) -> None:
+    await store.run(lambda c: opens(c, device_id=None, worker_id=None, caller="a\0b\udcff", dialled="é"))
+    row = await store.read(lambda c: rows.incident(c, "00000001"))
+    assert row.caller is not None
+    assert "\0" not in row.caller
+    assert row.dialled == "é"
+    assert verify(await chain_of(store)) is None
+
+
+async def test_the_timeline_is_a_whole_chain_with_details_as_they_were(store: Store) -> None:
+    await store.run(opens)
+    detail = {"seconds": 0.1 + 0.2, "list": [1, None, True], "text": "é\udcff"}
+    await store.run(lambda c: rows.append(c, "00000001", kind="x", detail=detail, actor="system", at=AT))
+    entries = await chain_of(store)
+    assert entries[1].detail == detail
+    assert verify(entries) is None
+    assert await store.read(lambda c: rows.timeline(c, "00000001", after=1)) == entries[1:]
+
+
+async def test_an_entry_for_an_unknown_incident_is_refused(store: Store) -> None:
+    with pytest.raises(UnknownIncident):
+        await store.run(lambda c: rows.append(c, "nothing", kind="x", detail={}, actor="a", at=AT))
+    with pytest.raises(UnknownIncident):
+        await store.run(lambda c: rows.transition(c, "nothing", to=State.OPEN, actor="a", at=AT))
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE timeline SET kind = 'x'",
+        "UPDATE timeline SET hash = hash WHERE sequence = 1",
+        "DELETE FROM timeline",
+        "REPLACE INTO timeline SELECT * FROM timeline",
+    ],
+)
+async def test_the_database_refuses_to_change_a_timeline(store: Store, statement: str) -> None:
+    await store.run(opens)
+    before = await chain_of(store)
+    with pytest.raises(IntegrityError, match="append-only"):
+        await store.run(lambda c: c.execute(text(statement)))
+    assert await chain_of(store) == before
+
+
+async def test_a_life_from_open_to_resolved_and_reopened_stands_on_the_timeline(store: Store) -> None:
+    await store.run(opens)
+    steps: list[tuple[State, Reason | None]] = [
+        (State.ACKNOWLEDGED, None),
+        (State.IN_PROGRESS, None),
+        (State.OPEN, None),
+        (State.ACKNOWLEDGED, None),
+        (State.RESOLVED, Reason.FALSE),
+        (State.OPEN, None),
+    ]
+    seen = []
+    for number, (to, reason) in enumerate(steps):
+        at = AT + timedelta(seconds=number)
+        row = await store.run(
+            lambda c, to=to, reason=reason, at=at: rows.transition(
+                c, "00000001", to=to, actor="operator:olga", reason=reason, at=at, detail={"note": 1}
+            )
+        )
+        assert row == await store.read(lambda c: rows.incident(c, "00000001"))
+        seen.append((row.taken_by, row.acknowledged_at, row.resolved_at, row.reason))
+    olga = "operator:olga"
+    assert seen == [
+        (olga, AT, None, None),
+        (olga, AT, None, None),
+        (None, AT, None, None),
+        (olga, AT, None, None),
+        (olga, AT, AT + timedelta(seconds=4), Reason.FALSE),
+        (None, None, None, None),
+    ]
+    entries = await chain_of(store)
+    assert [entry.kind for entry in entries] == [
+        "opened",
+        "acknowledged",
+        "in_progress",
+        "given_back",
+        "acknowledged",
+        "resolved",
+        "reopened",
+    ]
+    assert entries[5].detail == {"from": "acknowledged", "to": "resolved", "reason": "false", "note": 1}
+    assert verify(entries) is None
+
+
+async def test_the_second_of_two_who_resolve_is_refused_and_leaves_no_trace(store: Store) -> None:
+    await store.run(opens)
+
+    def resolve(connection: Connection) -> IncidentRow:
+        return rows.transition(
+            connection, "00000001", to=State.RESOLVED, actor="a", reason=Reason.GENUINE, at=AT
+        )
+
+    outcomes = await asyncio.gather(store.run(resolve), store.run(resolve), return_exceptions=True)
+    assert isinstance(outcomes[1], LifecycleError)
+    assert [entry.kind for entry in await chain_of(store)] == ["opened", "resolved"]
+
+
+async def test_the_open_incident_of_a_device_is_found_before_those_of_its_worker(store: Store) -> None:
+    def found(**wanted: str) -> Any:
+        return store.read(lambda c: rows.find_open(c, **wanted))
+
+    assert await found(device_id="badge") is None
+    await store.run(opens)
+    await store.run(lambda c: opens(c, "00000002", device_id="watch", at=AT + timedelta(seconds=1)))
+    assert (await found(device_id="badge", worker_id="anna")).id == "00000001"
+    assert (await found(device_id="phone", worker_id="anna")).id == "00000002"
+    assert (await found(caller="+31612345678")).id == "00000002"
+    assert await found(device_id="other", worker_id="other", caller="other") is None
+    await store.run(
+        lambda c: rows.transition(c, "00000002", to=State.RESOLVED, actor="a", reason=Reason.TEST, at=AT)
+    )
+    assert (await found(worker_id="anna")).id == "00000001"
+
+
+async def test_the_queue_is_ordered_by_priority_then_age(store: Store) -> None:
+    for name, kind, second in (("a", Kind.TEST, 0), ("b", Kind.PANIC, 2), ("c", Kind.PANIC, 1)):
+        at = AT + timedelta(seconds=second)
+        await store.run(lambda c, n=name, k=kind, at=at: opens(c, n * 8, kind=k, priority=k.priority, at=at))
+    assert [row.id[0] for row in await store.read(rows.open_incidents)] == ["c", "b", "a"]
+    assert [row.id[0] for row in await store.read(rows.incidents)] == ["b", "c", "a"]
+    assert [row.id[0] for row in await store.read(lambda c: rows.incidents(c, limit=1))] == ["b"]
+    assert await store.read(lambda c: rows.incidents(c, state=State.RESOLVED)) == []
+
+
+async def test_an_incident_is_found_by_a_part_of_its_name_if_only_one_fits(store: Store) -> None:
+    await store.run(lambda c: opens(c, "1k3x9a0q"))
+    await store.run(lambda c: opens(c, "1k3y9a0r"))
+    for name in ("1k3x9a0q", "1k3x", "0q"):
+        assert (await store.read(lambda c, name=name: rows.incident(c, name))).id == "1k3x9a0q"
+    for name, told in (("1k3", "several"), ("zz", "no incident"), ("", "no incident"), ("%", "no incident")):
+        with pytest.raises(UnknownIncident, match=told):
+            await store.read(lambda c, name=name: rows.incident(c, name))
+
+
+async def test_linked_incidents_know_each_other_and_say_so_once(store: Store) -> None:
+    await store.run(opens)
+    await store.run(lambda c: opens(c, "00000002"))
+    for a, b in (("00000001", "00000002"), ("00000002", "00000001")):
+        await store.run(lambda c, a=a, b=b: rows.link(c, a, b, actor="system", at=AT))
+    assert await store.read(lambda c: rows.linked(c, "00000001")) == ["00000002"]
+    assert await store.read(lambda c: rows.linked(c, "00000002")) == ["00000001"]
+    for name in ("00000001", "00000002"):
+        assert [entry.kind for entry in await chain_of(store, name)] == ["opened", "linked"]
+
+
+# -- legs, recordings, registrations ---------------------------------------------------------------------
+
+
+def calls(connection: Connection) -> None:
+    opens(connection)
+    rows.add_leg(
+        connection,
+        leg_id="leg",
+        incident_id="00000001",
+        role="device",
+        operator_id=None,
+        call_id="c\udcff@host",
+        peer="udp:192.0.2.1:5060",
+        codec="PCMA",
+        started_at=AT,
+    )
+    rows.add_recording(
+        connection,
+        recording_id="recording",
+        incident_id="00000001",
+        leg_id="leg",
+        direction="received",
+        index=0,
+        path="/a.wav",
+        started_at=AT,
+        offset_ms=0,
+    )
+
+
+async def test_what_a_dead_process_left_is_found_until_it_is_finished(store: Store) -> None:
+    await store.run(calls)
+    left = await store.read(rows.unfinished)
+    assert [leg.id for leg in left.legs] == ["leg"]
+    assert [recording.id for recording in left.recordings] == ["recording"]
+    await store.run(lambda c: rows.end_leg(c, "leg", at=AT, cause="bye"))
+    await store.run(
+        lambda c: rows.finish_recording(
+            c, "recording", duration_ms=1000, bytes=8140, sha256="0" * 64, lost_ms=20, complete=True
+        )
+    )
+    left = await store.read(rows.unfinished)
+    assert (left.legs, left.recordings) == ((), ())
+    (leg,) = await store.read(lambda c: rows.legs(c, "00000001"))
+    (recording,) = await store.read(lambda c: rows.recordings(c, "00000001"))
+    assert (leg.ended_at, leg.cause) == (AT, "bye")
+    assert (recording.duration_ms, recording.lost_ms, recording.complete) == (1000, 20, True)
+
+
+async def test_the_first_end_of_a_leg_stands(store: Store) -> None:
+    await store.run(calls)
+    await store.run(lambda c: rows.end_leg(c, "leg", at=AT, cause="bye"))
+    await store.run(lambda c: rows.end_leg(c, "leg", at=AT + timedelta(hours=1), cause="lost"))
+    (leg,) = await store.read(lambda c: rows.legs(c, "00000001"))
+    assert (leg.ended_at, leg.cause) == (AT, "bye")
+
+
+async def test_a_leg_needs_its_incident(store: Store) -> None:
+    with pytest.raises(IntegrityError):
+        await store.run(
+            lambda c: rows.add_leg(
+                c,
+                leg_id="leg",
+                incident_id="nothing",
+                role="device",
+                operator_id=None,
+                call_id="c",
+                peer="p",
+                codec=None,
+                started_at=AT,
+            )
+        )
+
+
+async def test_registrations_of_a_user_are_replaced_and_others_left_alone(store: Store) -> None:
+    await store.run(
+        lambda c: rows.save_bindings(c, {"olga": [{"uri": "a"}, {"uri": "b"}], "piet": [{"q": 0.5}]})
+    )
+    await store.run(lambda c: rows.save_bindings(c, {"olga": [{"uri": "c"}]}))
+    assert await store.read(rows.load_bindings) == {"olga": [{"uri": "c"}], "piet": [{"q": 0.5}]}
+    await store.run(lambda c: rows.save_bindings(c, {"olga": []}))
+    assert await store.read(rows.load_bindings) == {"piet": [{"q": 0.5}]}
+
+
+async def test_a_fact_is_kept_and_replaced(store: Store) -> None:
+    assert await store.read(lambda c: bindings.fact(c, "key")) is None
+    for value in ("1", "2"):
+        await store.run(lambda c, value=value: bindings.save_fact(c, "key", value))
+    assert await store.read(lambda c: bindings.fact(c, "key")) == "2"
