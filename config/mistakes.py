@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -99,7 +100,7 @@ def _models_in(annotation: Any) -> type[BaseModel]:
 
 
 def in_references(settings: Settings) -> list[Mistake]:
-    """Names that stand twice, and names that nothing has."""
+    """Names that stand twice, names that nothing has, files that are not there."""
     return [
         *_twice("devices", settings.devices, "id"),
         *_twice("workers", settings.workers, "id"),
@@ -109,6 +110,7 @@ def in_references(settings: Settings) -> list[Mistake]:
         *_numbers_twice("devices", settings.devices),
         *_numbers_twice("workers", settings.workers),
         *_dangling(settings),
+        *_no_files(settings),
     ]
 
 
@@ -158,3 +160,10 @@ def _dangling(settings: Settings) -> Iterator[Mistake]:
             if wanted is not None and wanted not in known:
                 allowed = f"allowed: {', '.join(known)}" if known else f"there are no [[{key}s]]"
                 yield Mistake(("devices", number, key), f"no {key} has the id {wanted!r}; {allowed}")
+
+
+def _no_files(settings: Settings) -> Iterator[Mistake]:
+    for key in ("certificate", "private_key", "ca"):
+        path: Path | None = getattr(settings.sip, key)
+        if path is not None and not path.is_file():
+            yield Mistake(("sip", key), f"there is no file {str(path)!r}; allowed: a PEM file")
