@@ -14,7 +14,7 @@ Sound = Callable[..., Path]
 
 OPERATOR_TONE = 600.0
 DEVICE_TONES = (400.0, 800.0, 1150.0, 1900.0, 2400.0, 2900.0)
-"""What a device says, two seconds each: which of them is heard tells from which second on."""
+"""What a device says, one after another: which of them is heard tells from which second on."""
 
 SECRETS = {"olga": "oak-and-ash", "otto": "elm-and-yew", "badge": "rock-and-rye"}
 OPERATORS = [
