@@ -38,10 +38,8 @@ class Ticking(Protocol):
     eager: bool
     """Wants to be drained at every tick."""
 
-    @property
-    def sending(self) -> bool:
-        """Whether `transmit` could send anything now."""
-        ...
+    sending: bool
+    """Whether `transmit` could send anything now."""
 
     def drain(self, now: float) -> None: ...
     def transmit(self, tick: int, at: float) -> None: ...

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Protocol
 
 import structlog
@@ -65,6 +65,7 @@ class _Writer:
         self._files = files or SystemFiles()
         self._total_limit = total_limit
         self._segments: dict[Segment, Callable[[SegmentInfo], None]] = {}
+        self._due: dict[Segment, None] = {}  # have something to write
 
     def add(self, segment: Segment, finished: Callable[[SegmentInfo], None]) -> None:
         self._segments[segment] = finished
@@ -74,16 +75,17 @@ class _Writer:
         """Bytes of audio that wait for the disk."""
         return sum(segment.queued for segment in list(self._segments))
 
-    def _round(self, now: float, only: Iterable[Segment] | None = None) -> str | None:
-        """Empty all queues. What went wrong, or None; one failing segment does not keep the others
-        waiting."""
+    def _round(self, now: float) -> str | None:
+        """Empty the queues that have something. What went wrong, or None; nobody waits for one that fails."""
         problem = None
-        for segment in list(only or self._segments):
+        for segment in list(self._due):
             self._began()
+            self._due.pop(segment, None)  # before the work: what is queued meanwhile makes it due again
             try:
                 info = segment.drain(self._files, now)
             except OSError as error:
                 problem = os.strerror(error.errno) if error.errno else str(error)
+                self._due[segment] = None
                 continue
             if info is not None:
                 self._deliver(segment, self._segments.pop(segment), info)
@@ -132,8 +134,9 @@ class InlineDisk(_Writer):
         self._retry_at = 0.0
 
     def kick(self, segment: Segment) -> None:
-        if self.fault is None and segment in self._segments:
-            self._set_fault(self._round(self._time(), [segment]))
+        self._due[segment] = None
+        if self.fault is None:
+            self._set_fault(self._round(self._time()))
             self._retry_at = self._time() + RETRY
 
     def attend(self, now: float) -> None:
@@ -168,7 +171,8 @@ class DiskThread(_Writer):
         self._thread.start()
 
     def kick(self, segment: Segment) -> None:
-        """The thread comes by ten times a second anyway."""
+        """The thread comes by ten times a second."""
+        self._due[segment] = None
 
     def attend(self, now: float) -> None:
         since = self._busy_since

@@ -55,6 +55,8 @@ class Gate:
         self._open = self.profile is Profile.FULL
         self.active = self.profile is not Profile.RECVONLY
         """Whether `outgoing` may yield anything now; the clock passes over legs that cannot send."""
+        self.on_activity: Callable[[], None] | None = None
+        """Called at each change, before `on_change`, for the leg that sends through this gate."""
         self._quiet_ticks = KEEPALIVE_TICKS  # the first packet leaves at once, so that the peer can latch
 
     @property
@@ -68,6 +70,8 @@ class Gate:
         self._open = open
         self.active = open or self.profile is not Profile.RECVONLY
         self._quiet_ticks = 0
+        if self.on_activity is not None:
+            self.on_activity()
         if self.on_change is not None:
             self.on_change(open)
         return True

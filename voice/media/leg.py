@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import random
+import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import structlog
@@ -30,7 +32,6 @@ from voice.rtp.digits import Digit, DigitStream
 from voice.rtp.dtmf import DtmfDetector
 from voice.rtp.events import EventReceiver
 from voice.rtp.latch import Latch
-from voice.rtp.packet import build
 from voice.rtp.transport import RtpSocket
 
 if TYPE_CHECKING:
@@ -39,6 +40,11 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 Address = tuple[str, int]
+
+PLAIN, MARKER = 0x80, 0x80
+"""The bits of a plain RTP header's first byte, and of a marker in its second."""
+
+_pack_header = struct.Struct("!BBHII").pack
 
 _TO_ALAW: Mapping[str, bytes | None] = {"PCMA": None, "PCMU": ULAW_TO_ALAW}
 
@@ -101,6 +107,7 @@ class MediaLeg:
         self.on_digit = on_digit
         self.on_notice = on_notice
         self.eager = True
+        self.sending = False
         self.closed = False
         self._clock = clock
         self._rng = rng
@@ -110,7 +117,7 @@ class MediaLeg:
         self._thresholds = thresholds or Thresholds()
         self._digits = DigitStream()
         self._events = EventReceiver()
-        self._recorder: tuple[Recorder, str] | None = None
+        self._recorder: tuple[Recorder, str, datetime | None] | None = None
         self._recordings: list[Recording] = []
         self._inflow: Inflow | None = None
         self._latch: Latch | None = None
@@ -127,6 +134,7 @@ class MediaLeg:
         self._zero_position = 0
         self._last_sent_tick = -2
         self._was_open = False
+        gate.on_activity = self._refresh
 
     # -- the call's side --
 
@@ -149,6 +157,7 @@ class MediaLeg:
             self._inflow.on_audio = self._on_audio
         self._watch = Watch(self._origin, self._thresholds)
         self._control.start(self._origin)
+        self._refresh()
         self._begin_recording()
 
     def update(self, agreed: Agreed) -> None:
@@ -164,10 +173,11 @@ class MediaLeg:
             expected_rtcp=None if agreed.rtcp_mux else agreed.remote_rtcp,
         )
         self._inflow.codecs = _codecs(agreed)
+        self._refresh()
 
-    def record(self, recorder: Recorder, incident_id: str) -> None:
+    def record(self, recorder: Recorder, incident_id: str, opened_at: datetime | None = None) -> None:
         """Keep both tracks as files, from their first sample, whether called before `start` or later."""
-        self._recorder = recorder, incident_id
+        self._recorder = recorder, incident_id, opened_at
         self._begin_recording()
 
     def info_digit(self, symbol: str) -> None:
@@ -193,6 +203,12 @@ class MediaLeg:
         self.rtcp.close()
 
     @property
+    def quiet_for(self) -> float:
+        """Seconds since the last packet of the peer, or since `start` if none has come."""
+        last = self._inflow.last_arrival if self._inflow else None
+        return self._time() - (self._origin if last is None else last)
+
+    @property
     def statistics(self) -> LegStatistics:
         inflow, latch, watch = self._inflow, self._latch, self._watch
         return LegStatistics(
@@ -209,10 +225,6 @@ class MediaLeg:
         )
 
     # -- the clock's side --
-
-    @property
-    def sending(self) -> bool:
-        return (self.gate.active or self._was_open) and self.agreed is not None and self.agreed.sends
 
     def drain(self, now: float) -> None:
         """Take in what has arrived."""
@@ -231,26 +243,29 @@ class MediaLeg:
         agreed, latch = self.agreed, self._latch
         if agreed is None or latch is None or self.closed:
             return
-        is_open = self.gate.open
-        frame = self.gate.outgoing(self.source)
+        gate, control, payload_type = self.gate, self._control, agreed.payload_type
+        is_open = gate.open
+        frame = gate.outgoing(self.source)
         if is_open:
             self._keep(tick, at, frame)
-        marker = is_open and not self._was_open
-        self._was_open = is_open
         remote = latch.remote
         if frame is None or remote is None:
+            self._was_open = is_open
             return
+        # A talkspurt begins where nothing was sent before, or the gate opens (RFC 3551 section 4.1).
+        if self._last_sent_tick != tick - 1 or (is_open and not self._was_open):
+            payload_type |= MARKER
+        self._was_open = is_open
+        self._last_sent_tick = tick
         if agreed.codec == "PCMU":
             frame = frame.translate(ALAW_TO_ULAW)
-        # A talkspurt begins where nothing was sent before, or the gate opens (RFC 3551 section 4.1).
-        marker = marker or self._last_sent_tick != tick - 1
-        self._last_sent_tick = tick
-        timestamp = self._timestamp + tick * FRAME
-        self.rtp.send(
-            build(frame, agreed.payload_type, self._sequence, timestamp, self._control.ssrc, marker), remote
-        )
-        self._sequence += 1
-        self._control.count_sent(len(frame), timestamp, at)
+        timestamp = (self._timestamp + tick * FRAME) & 0xFFFFFFFF
+        self._sequence = sequence = (self._sequence + 1) & 0xFFFF
+        self.rtp.send(_pack_header(PLAIN, payload_type, sequence, timestamp, control.ssrc) + frame, remote)
+        control.sent_packets += 1
+        control.sent_octets += FRAME
+        control.sent_timestamp = timestamp
+        control.sent_at = at
 
     def settle(self, now: float) -> None:
         """Twice a second: recording, RTCP, watch."""
@@ -262,8 +277,9 @@ class MediaLeg:
         self.eager = not inflow.received or track.reads != self._reads or self.gate.profile is Profile.FULL
         self._reads = track.reads
         self._flush()
-        self._control.receive(self._latch, self._clock, now)
-        self._control.report(inflow, self._latch, self._clock, now)
+        if self._settlings % 2:
+            self._control.receive(self._latch, self._clock, now)
+            self._control.report(inflow, self._latch, self._clock, now)
         self._look(now, inflow, track)
 
     def failed(self, error: Exception) -> None:
@@ -274,6 +290,10 @@ class MediaLeg:
             self._tell([Faulty(f"{type(error).__name__}: {error}")])
 
     # -- inside --
+
+    def _refresh(self) -> None:
+        """Whether `transmit` is worth calling."""
+        self.sending = self.agreed is not None and self.agreed.sends and self.gate.active
 
     def _take_in(self, now: float) -> None:
         """The last packets before the sockets are closed."""
@@ -291,10 +311,15 @@ class MediaLeg:
     def _begin_recording(self) -> None:
         if self._recorder is None or self._recordings or self.received is None or self.sent is None:
             return
-        recorder, incident_id = self._recorder
+        recorder, incident_id, opened_at = self._recorder
         self._recordings = [
             recorder.record(
-                track, incident_id=incident_id, leg_id=self.id, direction=direction, on_notice=on_notice
+                track,
+                incident_id=incident_id,
+                leg_id=self.id,
+                direction=direction,
+                opened_at=opened_at,
+                on_notice=on_notice,
             )
             for track, direction, on_notice in (
                 (self.received, "rx", self._on_recording),
@@ -307,9 +332,9 @@ class MediaLeg:
             return
         received, sent = self._recordings
         received.flush()
-        if self.sent is not None and self.sent.pending:
+        if self.gate.open:
             sent.flush()
-        if not self.gate.open:
+        else:
             sent.pause()
 
     def _look(self, now: float, inflow: Inflow, track: Track) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from weakref import WeakSet
 
@@ -58,17 +58,25 @@ class Recorder:
         incident_id: str,
         leg_id: str,
         direction: str,
+        opened_at: datetime | None = None,
         on_notice: Callable[[Notice], None] | None = None,
     ) -> Recording:
-        """Keep this track, from its first sample, whenever this is called."""
+        """Keep this track, from its first sample, whenever this is called.
+
+        `opened_at`, by default now, is the day under which the incident's recordings are kept together.
+        """
         if not _ID.fullmatch(incident_id) or not _ID.fullmatch(leg_id) or direction not in ("rx", "tx"):
             raise UsageError(f"not fit for a file name: {incident_id!r}, {leg_id!r}, {direction!r}")
-        folder = self.directory / self._clock.now().strftime("%Y/%m/%d") / incident_id
+        folder = self.folder(incident_id, opened_at or self._clock.now())
         recording = Recording(self, track, folder, leg_id, direction, on_notice)
         self._live.add(recording)
         if on_notice is not None and self.disk.fault is not None:
             on_notice(StorageFault(self.disk.fault))
         return recording
+
+    def folder(self, incident_id: str, opened_at: datetime) -> Path:
+        """Where the recordings of an incident are."""
+        return self.directory / opened_at.strftime("%Y/%m/%d") / incident_id
 
     def _disk_changed(self, fault: str | None) -> None:
         for recording in list(self._live):
@@ -110,6 +118,8 @@ class Recording:
 
     def pause(self) -> None:
         """Complete the present file; the next audio begins another one."""
+        if self._current is None and not self._track.pending:
+            return
         self.flush()
         if self._current is not None:
             self._finish(self._current.end)

@@ -108,7 +108,8 @@ class Track:
     @property
     def pending(self) -> int:
         """Samples that `take` would hand over."""
-        return self.end - self._taken + sum(len(piece) for _, piece in self._mended)
+        mended = sum(len(piece) for _, piece in self._mended) if self._mended else 0
+        return self.end - self._taken + mended
 
     def close(self) -> None:
         """No more audio comes. Reading goes on."""
