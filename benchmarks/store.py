@@ -1,6 +1,6 @@
 """What it costs to keep an alarm, and how many a second can be kept: each one durable before it is told so.
 
-`python -m benchmarks.store [--json]`. An alarm is one transaction: the incident, three timeline entries, a leg and two
+`python -m benchmarks.store [--json]`. An alarm is one transaction: incident, three timeline entries, leg, two
 recordings. One at a time shows how long a caller waits; many at once show what group commit gives.
 The database is made in the working directory: a disk in memory would measure nothing.
 """
