@@ -9,7 +9,7 @@
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -18,16 +18,15 @@ import structlog
 from sqlalchemy import Connection
 
 from config.models import Device, Settings
-from voice.call import Call, CallEnd, Calls
+from voice.call import Call, CallEnd, Calls, Destination
 from voice.clock import Clock
 from voice.directory import Caller, Directory
-from voice.errors import EarshotError
+from voice.errors import EarshotError, PeerError
 from voice.journal import Journal
 from voice.legs import DeviceLeg, Legs
 from voice.live import Key, LiveIncident, LiveIncidents
 from voice.metrics import Metrics
-from voice.sip.session import InviteSession
-from voice.sip.useragent import Target
+from voice.sip.session import EndCause, InviteSession
 from voice.store import incidents as rows
 
 log = structlog.get_logger(__name__)
@@ -58,8 +57,10 @@ class Desk:
     metrics: Metrics
     ring_operators: Callable[[], None]
     """Wakes whoever rings operators: something changed in the queue."""
-    contacts: Callable[[Device], list[Target]]
+    contacts: Callable[[Device], list[Destination]]
     """Where a device can be called now: its registered contacts, else what the configuration says."""
+    spawn: Callable[[Coroutine[Any, Any, Any]], object]
+    """Runs something beside the story, supervised."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +74,15 @@ class Alarm:
     """Host that the INVITE came from."""
     received_at: float
     """Monotonic seconds at which the INVITE came in."""
+    gone: bool = False
+    """The device gave up before it could be answered: an alarm without a call."""
 
 
 async def handle_alarm(alarm: Alarm, desk: Desk) -> None:
     """Take one alarm call from INVITE to the end of its leg."""
     incident, joined = _open_or_join(alarm, desk)
-    leg = desk.legs.device(incident, alarm.caller.device)
-    call, refusal = _open_media(alarm, leg, desk)
+    leg = desk.legs.device(alarm.caller.device)
+    call, refusal = _open_media(alarm, incident, leg, desk)
 
     durable = await desk.journal.write(_opening(alarm, incident, leg, joined, desk), patience=STORE_PATIENCE)
     if not durable:
@@ -108,16 +111,21 @@ def _open_or_join(alarm: Alarm, desk: Desk) -> tuple[LiveIncident, bool]:
     return desk.incidents.begin(caller, desk.directory.kind(alarm.dialled, caller), key), False
 
 
-def _open_media(alarm: Alarm, leg: DeviceLeg, desk: Desk) -> tuple[Call | None, EarshotError | None]:
-    """Open the ports and read the offer. An alarm that cannot have audio is an alarm all the same."""
+def _open_media(
+    alarm: Alarm, incident: LiveIncident, leg: DeviceLeg, desk: Desk
+) -> tuple[Call | None, EarshotError | None]:
+    """Open the ports, read the offer, keep what comes. An alarm that cannot have audio is an alarm all the same."""
+    if alarm.gone:
+        return None, PeerError("the device gave up before it was answered")
     call = None
     try:
         call = desk.calls.receive(alarm.session, leg.plan)
         call.prepare()
     except EarshotError as error:
         if call is not None:
-            call.close()
+            call.abandon()
         return None, error
+    leg.attach(call, incident)
     return call, None
 
 
@@ -126,15 +134,23 @@ def _opening(
 ) -> Callable[[Connection], Any]:
     """The one transaction in front of the 200 OK."""
     caller, now = alarm.caller, desk.clock.now()
-    call_facts = {"leg": leg.id, "call_id": alarm.session.call_id, "dialled": alarm.dialled, "proof": caller.proof}
-    linked = None
-    if not joined and caller.worker is not None:
-        linked = next((i.id for i in desk.incidents.of_worker(caller.worker.id) if i is not incident), None)
+    call_facts = {
+        "leg": leg.id,
+        "call_id": alarm.session.call_id,
+        "dialled": alarm.dialled,
+        "proof": caller.proof,
+    }
+    other = desk.incidents.of_worker(caller.worker.id, beside=incident) if caller.worker and not joined else None
 
     def write(connection: Connection) -> None:
         if joined:
             rows.append(
-                connection, incident.id, kind="device_called_again", detail=call_facts, actor=incident.actor, at=now
+                connection,
+                incident.id,
+                kind="device_called_again",
+                detail=call_facts,
+                actor=incident.actor,
+                at=now,
             )
         else:
             rows.open_incident(
@@ -150,28 +166,31 @@ def _opening(
                 at=incident.opened_at,
                 detail=call_facts | {"source": alarm.source},
             )
-        if linked is not None:
-            rows.link(connection, incident.id, linked, actor="system", at=now)
-        leg.write(connection, call_id=alarm.session.call_id, peer=alarm.source, at=now)
+        if other is not None:
+            rows.link(connection, incident.id, other.id, actor="system", at=now)
+        leg.write(
+            connection,
+            incident_id=incident.id,
+            opened_at=incident.opened_at,
+            call_id=alarm.session.call_id,
+            peer=alarm.source,
+            at=now,
+        )
 
     return write
 
 
-def _refuse(
-    alarm: Alarm, incident: LiveIncident, leg: DeviceLeg, refusal: EarshotError | None, desk: Desk
-) -> None:
+def _refuse(alarm: Alarm, incident: LiveIncident, leg: DeviceLeg, refusal: EarshotError | None, desk: Desk) -> None:
     """No audio is possible (no port is free, or nothing in the offer fits). The incident is open and rings."""
     status = refusal.sip_status if refusal else 500
-    retry = (("Retry-After", "2"),) if refusal and refusal.retry_can_help else ()
-    alarm.session.reject(status, retry)
+    if not alarm.gone:
+        alarm.session.reject(status, (("Retry-After", "2"),) if refusal and refusal.retry_can_help else ())
     incident.note("call_refused", {"leg": leg.id, "status": status, "why": str(refusal)})
-    leg.ended(CallEnd.refused(status))
+    leg.ended(CallEnd(EndCause.LOCAL, status))
     desk.metrics.calls_refused.inc()
 
 
-def _note_answer(
-    alarm: Alarm, incident: LiveIncident, leg: DeviceLeg, call: Call, durable: bool, desk: Desk
-) -> None:
+def _note_answer(alarm: Alarm, incident: LiveIncident, leg: DeviceLeg, call: Call, durable: bool, desk: Desk) -> None:
     seconds = asyncio.get_running_loop().time() - alarm.received_at
     desk.metrics.answer_seconds.observe(seconds)
     detail: dict[str, Any] = {"leg": leg.id, "after_ms": round(seconds * 1000, 1)}
@@ -185,14 +204,14 @@ def _note_answer(
 async def _stay_on(incident: LiveIncident, leg: DeviceLeg, call: Call, desk: Desk) -> None:
     """From the answer to the end of the leg. A leg that ends leaves the incident as it is."""
     for stale_id, stale in list(incident.device_calls.items()):
-        if stale.media.quiet_for(2.0):
+        if stale.media.quiet_for >= 2.0:
             incident.note("leg_replaced", {"leg": stale_id, "by": leg.id})
             stale.hang_up("replaced by a newer call")
-    leg.joined(call)
+    leg.join(call, incident)
     try:
         end = await call.ended
     finally:
-        leg.left()
+        leg.leave(incident)
     leg.ended(end)
     incident.note(
         "device_hung_up" if end.by_peer else "device_leg_ended",
@@ -208,24 +227,35 @@ async def call_back(incident: LiveIncident, desk: Desk, *, asked_by: str, ring_s
     Its leg is a device leg like any other: silent by construction, recorded, joined to the same incident.
     """
     device = incident.device
-    targets = desk.contacts(device) if device else []
-    if device is None or not targets:
+    destinations = desk.contacts(device) if device else []
+    if device is None or not destinations:
         incident.note("call_back_impossible", {"why": "no contact of the device is known"}, actor=asked_by)
         return False
-    for target in targets:
-        leg = desk.legs.device(incident, device)
+    for destination in destinations:
+        leg = desk.legs.device(device)
         incident.note("calling_back", {"leg": leg.id}, actor=asked_by)
         try:
-            call = desk.calls.dial(target, leg.plan, headers=AUTO_ANSWER, remote_host=target.host)
+            call = desk.calls.dial(destination, leg.plan, headers=AUTO_ANSWER)
         except EarshotError as error:
             incident.note("call_back_failed", {"leg": leg.id, "why": str(error)})
             continue
-        incident.journal.post(partial(leg.write, call_id=call.call_id, peer=target.host, at=desk.clock.now()))
+        leg.attach(call, incident)
+        incident.journal.post(
+            partial(
+                leg.write,
+                incident_id=incident.id,
+                opened_at=incident.opened_at,
+                call_id=call.call_id,
+                peer=destination.host,
+                at=desk.clock.now(),
+            )
+        )
         if await call.wait_answered(ring_seconds):
             incident.note("device_answered_call_back", {"leg": leg.id}, actor=incident.actor)
-            asyncio.get_running_loop().create_task(_stay_on(incident, leg, call, desk))
+            desk.spawn(_stay_on(incident, leg, call, desk))
             return True
-        end = call.hang_up_unanswered()
+        call.hang_up()
+        end = await call.ended
         leg.ended(end)
         incident.note("call_back_failed", {"leg": leg.id, "cause": end.cause.value, "status": end.code})
     return False

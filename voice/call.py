@@ -14,11 +14,10 @@ import structlog
 from voice.errors import NotAcceptable, SdpError, UsageError
 from voice.media.clock import MediaClock
 from voice.media.leg import MediaLeg
-from voice.rtp.digits import parse_info
+from voice.rtp.digits import info_digit
 from voice.rtp.transport import RtpPorts, RtpSocket
-from voice.sdp.negotiation import Agreed, LocalMedia, accept_answer
-from voice.sdp.negotiation import answer as answer_to
-from voice.sdp.negotiation import offer as offer_of
+from voice.sdp.negotiation import LocalMedia
+from voice.sdp.session import OfferAnswer
 from voice.sip.digest import Credentials
 from voice.sip.endpoint import Endpoint
 from voice.sip.session import (
@@ -51,13 +50,25 @@ class CallEnd:
     by_peer: bool = False
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class MediaPlan:
     """What a leg wants of its media before anything is negotiated."""
 
-    leg: Callable[[RtpSocket, RtpSocket], MediaLeg]
+    leg: Callable[[RtpSocket, RtpSocket, str], MediaLeg]
+    """Makes the leg of its two sockets and the host that the peer's signalling comes from."""
     direction: str = "sendrecv"
     codecs: tuple[str, ...] = ("PCMA", "PCMU")
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where somebody can be called."""
+
+    target: Target
+    host: str
+    """The peer's host, as far as it is known before the call: decides from which address we send audio."""
+    credentials: Credentials | None = None
+    from_user: str | None = None
 
 
 @dataclass(slots=True)
@@ -65,10 +76,12 @@ class Calls:
     """Makes calls. Holds what every leg of this process shares: endpoint, RTP ports and the media clock."""
 
     endpoint: Endpoint
-    ports: RtpPorts
+    ports: Callable[[str], RtpPorts]
+    """RTP ports that a peer at this host can reach."""
     clock: MediaClock
-    media_host: Callable[[str], str]
-    """The host to write into our SDP towards a peer's host."""
+    media_host: Callable[[str, str], str]
+    """(host that our socket is bound to, host of the peer) to the host that our SDP names."""
+    domain: str
     live: set["Call"] = field(default_factory=set)
 
     def receive(self, session: InviteSession, plan: MediaPlan) -> "Call":
@@ -77,25 +90,32 @@ class Calls:
 
     def dial(
         self,
-        target: Target,
+        destination: Destination,
         plan: MediaPlan,
         *,
         headers: Sequence[tuple[str, str]] = (),
-        credentials: Credentials | None = None,
-        from_uri: str | None = None,
-        remote_host: str,
+        user: str = "earshot",
+        display_name: str = "",
     ) -> "Call":
-        """Send an INVITE with our offer. Raises `PortsExhausted`. Wait on `Call.answered` and `Call.ended`."""
-        call = Call(self, None, plan, remote_host=remote_host)
+        """Send an INVITE with our offer, from `user` at our domain. Raises `PortsExhausted`.
+
+        Wait on `Call.answered` and `Call.ended`.
+        """
+        call = Call(self, None, plan, remote_host=destination.host)
+        name = display_name.translate(_UNQUOTABLE)
+        from_uri = f"sip:{destination.from_user or user}@{self.domain}"
         call.session = self.endpoint.dial(
-            target,
-            body=call.own_offer(),
+            destination.target,
+            body=call.offer(),
             headers=headers,
             handler=call.on_event,
-            credentials=credentials,
-            from_uri=from_uri,
+            credentials=destination.credentials,
+            from_uri=f'"{name}" <{from_uri}>' if name else from_uri,
         )
         return call
+
+
+_UNQUOTABLE = str.maketrans({'"': "'", "\\": "/", "\r": " ", "\n": " "})
 
 
 class Call:
@@ -105,19 +125,20 @@ class Call:
         loop = asyncio.get_running_loop()
         self._calls = calls
         self._session = session
-        self._plan = plan
-        rtp, rtcp = calls.ports.open_pair()
-        self.media = plan.leg(rtp, rtcp)
-        self._local = LocalMedia(
-            address=(calls.media_host(remote_host), rtp.local[1]),
+        self.plan = plan
+        self.remote_host = remote_host
+        rtp, rtcp = calls.ports(remote_host).open_pair()
+        self.media = plan.leg(rtp, rtcp, remote_host)
+        local = LocalMedia(
+            address=(calls.media_host(rtp.local[0], remote_host), rtp.local[1]),
             rtcp_port=rtcp.local[1],
             codecs=plan.codecs,
             direction=plan.direction,
         )
-        self._sdp_id = loop.time_ns() if hasattr(loop, "time_ns") else int(loop.time() * 1e6)
-        self._sdp_version = 0
-        self._sdp_last = b""
+        self._sdp = OfferAnswer(local, session_id=int(loop.time() * 1e6))
+        self._answer = b""
         self._awaiting_answer = False
+        self._on_media: list[Callable[[], None]] = []
         self.progress: int | None = None
         """The last provisional status that the peer sent (180 = it rings)."""
         self.answered: asyncio.Future[None] = loop.create_future()
@@ -147,7 +168,14 @@ class Call:
     def up(self) -> bool:
         return self.answered.done() and not self.answered.cancelled() and not self.ended.done()
 
-    # -- what we do ---------------------------------------------------------------------------------------------
+    def when_media(self, ready: Callable[[], None]) -> None:
+        """Have `ready` called when the tracks exist: at once, or when a late answer has come."""
+        if self.media.agreed is not None:
+            ready()
+        else:
+            self._on_media.append(ready)
+
+    # -- what we do --------------------------------------------------------------------------------------------
 
     def prepare(self) -> None:
         """Read the offer and start receiving, so that nothing is lost between here and the 200 OK.
@@ -155,11 +183,9 @@ class Call:
         Raises `SdpError` or `NotAcceptable` with the status that belongs to it.
         """
         offer = self.session.offer
-        if offer is None:
-            return
-        body, agreed = answer_to(offer, self._local, session_id=self._sdp_id, version=self._sdp_version)
-        self._sdp_last = body
-        self._start(agreed)
+        if offer is not None:
+            self._answer = self._sdp.answer(offer)
+            self._follow()
 
     def answer(self) -> None:
         """Send 200 OK: our answer, or, to an INVITE without an offer, our offer (RFC 3264 section 5)."""
@@ -167,11 +193,11 @@ class Call:
             return
         if self.session.offer is None:
             self._awaiting_answer = True
-            self.session.accept(self.own_offer())
+            self.session.accept(self._sdp.offer())
         else:
-            if not self._sdp_last:
+            if not self._answer:
                 self.prepare()
-            self.session.accept(self._sdp_last)
+            self.session.accept(self._answer)
         if not self.answered.done():
             self.answered.set_result(None)
 
@@ -187,11 +213,18 @@ class Call:
         self.session.bye(reason)
         self._finish(CallEnd(EndCause.LOCAL, reason=reason or ""))
 
-    def own_offer(self) -> bytes:
-        """Our session description as an offer; its version grows when it changes (RFC 3264 section 8)."""
-        body = offer_of(self._local, session_id=self._sdp_id, version=self._sdp_version)
-        self._sdp_last = body
-        return body
+    def abandon(self) -> None:
+        """Give the ports back and forget the call, without a word to the peer: somebody else tells it."""
+        self._finish(CallEnd(EndCause.LOCAL))
+
+    async def wait_answered(self, seconds: float) -> bool:
+        """Whether the peer answers within this time. If not, the call is still on: hang up."""
+        await asyncio.wait([self.answered], timeout=seconds)
+        return self.up
+
+    def offer(self) -> bytes:
+        """Our session description, for an INVITE of ours."""
+        return self._sdp.offer()
 
     # -- what the peer does -------------------------------------------------------------------------------------
 
@@ -211,9 +244,9 @@ class Call:
             case OfferAnswered(body=body):
                 self._take_answer(body)
             case OfferRefused():
-                pass
+                self._sdp.withdraw()
             case InfoReceived(content_type=content_type, body=body):
-                digit = parse_info(content_type, body)
+                digit = info_digit(content_type, body)
                 if digit is not None:
                     self.media.info_digit(digit)
             case Ended(cause=cause, code=code, reason=reason, by_peer=by_peer):
@@ -229,35 +262,39 @@ class Call:
         try:
             if not body:
                 raise SdpError("the peer sent no answer to our offer")
-            self._start(accept_answer(self._local, body))
+            self._sdp.accept(body)
         except (SdpError, NotAcceptable) as error:
-            log.warning("answer refused", error=str(error))
+            log.warning("answer refused", why=str(error))
             self.hang_up("incompatible session description")
+        else:
+            self._follow()
 
     def _peer_offered(self, body: bytes | None) -> None:
         """re-INVITE or UPDATE: hold, a new address, a session refresh; without a body we offer."""
         if body is None:
-            self._awaiting_answer = True
-            self.session.answer_offer(self.own_offer())
+            self.session.answer_offer(self._sdp.offer())
             return
         try:
-            reply, agreed = answer_to(body, self._local, session_id=self._sdp_id, version=self._sdp_version)
-            if reply != self._sdp_last:
-                self._sdp_version += 1
-                reply, agreed = answer_to(body, self._local, session_id=self._sdp_id, version=self._sdp_version)
+            reply = self._sdp.answer(body)
         except (SdpError, NotAcceptable) as error:
             self.session.refuse_offer(error.sip_status)
             return
-        self._sdp_last = reply
-        self._start(agreed)
+        self._follow()
         self.session.answer_offer(reply)
 
-    def _start(self, agreed: Agreed) -> None:
-        if self.media.agreed is None:
-            self.media.start(agreed)
-            self._calls.clock.add(self.media)
-        else:
+    def _follow(self) -> None:
+        """Let the media do what was agreed on."""
+        agreed = self._sdp.agreed
+        if agreed is None:
+            return
+        if self.media.agreed is not None:
             self.media.update(agreed)
+            return
+        self.media.start(agreed)
+        self._calls.clock.add(self.media)
+        ready, self._on_media = self._on_media, []
+        for tell in ready:
+            tell()
 
     def _finish(self, end: CallEnd) -> None:
         if self.ended.done():

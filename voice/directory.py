@@ -76,6 +76,10 @@ class Directory:
         """The digest password of a device or an operator."""
         return self._secrets.get(username)
 
+    def may_register(self, username: str) -> bool:
+        """Whether a user of this name exists and can prove itself."""
+        return username in self._secrets
+
     def operator(self, username: str) -> Operator | None:
         return self._operators.get(username.lower())
 
@@ -89,7 +93,10 @@ class Directory:
         except ValueError:
             return False
         mapped = getattr(address, "ipv4_mapped", None) or address
-        networks = [*self.settings.sip.trusted_networks, *(n for t in self.settings.trunks for n in t.networks)]
+        networks = [
+            *self.settings.sip.trusted_networks,
+            *(n for t in self.settings.trunks for n in t.networks),
+        ]
         return any(mapped in network for network in networks if network.version == mapped.version)
 
     def trunk_for(self, device: Device) -> Trunk | None:
@@ -118,8 +125,7 @@ class Directory:
         yield "from", (claims.from_user,)
 
     def kind(self, dialled: str, caller: Caller) -> Kind:
-        """The kind of alarm: by the dialled number, else the device's own, else unidentified."""
-        by_number = self.settings.alarms.numbers.get(dialled)
-        if by_number is not None:
-            return by_number
-        return caller.device.kind if caller.device else Kind.UNIDENTIFIED
+        """The kind of alarm: `unidentified` for an unknown caller, else by the dialled number, else the device's own."""
+        if caller.device is None:
+            return Kind.UNIDENTIFIED
+        return self.settings.alarms.numbers.get(dialled) or caller.device.kind

@@ -4,6 +4,7 @@ What is decided here is decided in memory at once and posted to the journal in t
 slow or away never holds up a person. The store stays the truth after a crash: `restart.py` builds these anew from it.
 """
 
+import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -22,7 +23,8 @@ from voice.incidents.kinds import Kind
 from voice.incidents.lifecycle import Reason, State, transition
 from voice.journal import Journal
 from voice.media.listening import IncidentAudio
-from voice.media.room import Room
+from voice.media.room import Role, Room
+from voice.media.tones import Sound, clip
 from voice.store import incidents as rows
 
 Write = Callable[[Connection], Any]
@@ -51,6 +53,8 @@ class LiveIncident:
     journal: Journal
     clock: Clock
     room: Room
+    resolved: asyncio.Future[None]
+    """Done when somebody has resolved it."""
     state: State = State.OPEN
     device_calls: dict[str, Call] = field(default_factory=dict)
     """Legs of the device that are up, by leg id."""
@@ -72,6 +76,11 @@ class LiveIncident:
         return self.room.audio
 
     @property
+    def actor(self) -> str:
+        """The device, as the timeline names who did something."""
+        return f"device:{self.device.id}" if self.device else "unknown caller"
+
+    @property
     def connected(self) -> bool:
         """Whether a call with the device is up."""
         return bool(self.device_calls)
@@ -90,8 +99,21 @@ class LiveIncident:
     def note(self, kind: str, detail: Mapping[str, Any] | None = None, *, actor: str = "system") -> None:
         """Add an entry to the timeline."""
         self.journal.post(
-            partial(_append, incident=self.id, kind=kind, detail=dict(detail or {}), actor=actor, at=self.clock.now())
+            partial(
+                _append,
+                incident=self.id,
+                kind=kind,
+                detail=dict(detail or {}),
+                actor=actor,
+                at=self.clock.now(),
+            )
         )
+
+    def warn(self) -> None:
+        """Something is wrong that operators should know of: a sound for each of them, the reason on the timeline."""
+        for member in self.room.members:
+            if member.role is Role.OPERATOR:
+                member.tones.play(clip(Sound.ERROR))
 
     def change(
         self, to: State, *, actor: str, reason: Reason | None = None, detail: Mapping[str, Any] | None = None
@@ -139,6 +161,7 @@ class LiveIncidents:
         self._on_change = on_change
         self._open: dict[str, LiveIncident] = {}
         self._by_key: dict[Key, LiveIncident] = {}
+        self._by_worker: dict[str, list[LiveIncident]] = {}
 
     def __iter__(self) -> Iterator[LiveIncident]:
         return iter(list(self._open.values()))
@@ -164,39 +187,44 @@ class LiveIncidents:
             return None
         return incident
 
-    def of_worker(self, worker_id: str) -> LiveIncident | None:
-        """An open incident of this worker, whichever device raised it."""
-        return next((i for i in self._open.values() if i.worker is not None and i.worker.id == worker_id), None)
+    def of_worker(self, worker_id: str, *, beside: LiveIncident) -> LiveIncident | None:
+        """Another open incident of this worker, raised by another device."""
+        return next((i for i in self._by_worker.get(worker_id, ()) if i is not beside), None)
 
     def begin(self, caller: Caller, kind: Kind, key: Key) -> LiveIncident:
         """A new incident in memory; `alarm.py` commits it."""
         now = self._clock.now()
-        return self.adopt(
-            LiveIncident(
-                id=self._identifiers.new(now),
-                kind=kind,
-                opened_at=now,
-                key=key,
-                device=caller.device,
-                worker=caller.worker,
-                claimed=caller.claimed,
-                journal=self._journal,
-                clock=self._clock,
-                room=self._new_room(),
-                on_change=self._changed,
-            )
+        return self.take_up(
+            id=self._identifiers.new(now),
+            kind=kind,
+            opened_at=now,
+            key=key,
+            device=caller.device,
+            worker=caller.worker,
+            claimed=caller.claimed,
         )
 
-    def adopt(self, incident: LiveIncident) -> LiveIncident:
-        """Take an incident among the open ones: a new one, or one that an earlier process left behind."""
-        incident.on_change = self._changed
+    def take_up(self, **facts: Any) -> LiveIncident:
+        """An incident among the open ones: a new one, or one that an earlier process left in the store."""
+        incident = LiveIncident(
+            **facts,
+            journal=self._journal,
+            clock=self._clock,
+            room=self._new_room(),
+            resolved=asyncio.get_running_loop().create_future(),
+            on_change=self._changed,
+        )
         self._open[incident.id] = incident
         self._by_key[incident.key] = incident
+        if incident.worker is not None:
+            self._by_worker.setdefault(incident.worker.id, []).append(incident)
         return incident
 
     def _changed(self, incident: LiveIncident) -> None:
-        if incident.state is State.RESOLVED:
-            self._open.pop(incident.id, None)
+        if incident.state is State.RESOLVED and self._open.pop(incident.id, None) is not None:
+            incident.resolved.set_result(None)
             if self._by_key.get(incident.key) is incident:
                 del self._by_key[incident.key]
+            if incident.worker is not None:
+                self._by_worker[incident.worker.id].remove(incident)
         self._on_change(incident)

@@ -25,10 +25,14 @@ class Metrics:
             "earshot_alarm_calls_refused", "Alarm calls without possible audio", registry=self.registry
         )
         self.rate_limited = Counter(
-            "earshot_rate_limited", "INVITEs of unknown, untrusted sources over the limit", registry=self.registry
+            "earshot_rate_limited",
+            "INVITEs of unknown, untrusted sources over the limit",
+            registry=self.registry,
         )
         self.answered_before_commit = Counter(
-            "earshot_answered_before_commit", "Alarms answered while the store was away", registry=self.registry
+            "earshot_answered_before_commit",
+            "Alarms answered while the store was away",
+            registry=self.registry,
         )
         self.answer_seconds = Histogram(
             "earshot_answer_seconds", "INVITE to 200 OK", buckets=ANSWER_BUCKETS, registry=self.registry

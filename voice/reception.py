@@ -75,8 +75,8 @@ class Reception:
             return
         self._raise(session, caller, claims, now)
 
-    def _raise(self, session: InviteSession, caller: Caller, claims: Claims, now: float) -> None:
-        alarm = Alarm(session, caller, claims.dialled, claims.source, received_at=now)
+    def _raise(self, session: InviteSession, caller: Caller, claims: Claims, now: float, *, gone: bool = False) -> None:
+        alarm = Alarm(session, caller, claims.dialled, claims.source, received_at=now, gone=gone)
         self.spawn(handle_alarm(alarm, self.desk))
 
     def _credentials(self, request: Request, now: float) -> Verified | Refused | None:
@@ -89,9 +89,7 @@ class Reception:
         from_header = header(request, "From") or ""
         from_user = user_of(from_header)
         asserted = tuple(
-            user_of(value)
-            for line in request.headers.getlist("P-Asserted-Identity")
-            for value in split_list(line)
+            user_of(value) for line in request.headers.getlist("P-Asserted-Identity") for value in split_list(line)
         )
         registered = any(binding.flow == flow for binding in self.registrar.bindings(from_user, now))
         return Claims(
@@ -101,8 +99,14 @@ class Reception:
             asserted=tuple(user for user in asserted if user),
             verified=proof.user if isinstance(proof, Verified) else None,
             registered=from_user if registered else None,
-            dialled=user_of(str(request.uri)),
+            dialled=self._dialled(request),
         )
+
+    def _dialled(self, request: Request) -> str:
+        """The number that was called. A trunk that we registered with calls our Contact and names the number in To."""
+        user = user_of(str(request.uri))
+        own = {"earshot", *(trunk.username for trunk in self.desk.settings.trunks)}
+        return user if user not in own else user_of(header(request, "To") or "") or user
 
     def _expect_return(self, attempt: tuple[str, str], session: InviteSession, claims: Claims) -> None:
         """A challenged device that never comes back is an alarm: somebody pressed a button."""
@@ -112,7 +116,7 @@ class Reception:
         def gave_up() -> None:
             self._challenged.pop(attempt, None)
             caller = self.desk.directory.identify(claims)
-            self._raise(session, caller, claims, loop.time())
+            self._raise(session, caller, claims, loop.time(), gone=True)
 
         self._challenged[attempt] = loop.call_later(CHALLENGE_PATIENCE, gave_up)
 

@@ -33,15 +33,16 @@ def test_an_operator_who_gave_an_alarm_back_rings_for_the_next_one_meanwhile() -
 
 
 def test_the_next_chance_is_the_earliest_end_of_a_pause() -> None:
-    waiting = [Waiting("a1", not_before={"anna": 30.0, "bram": 25.0}), Waiting("a2", not_before={"anna": 3.0})]
+    waiting = [
+        Waiting("a1", not_before={"anna": 30.0, "bram": 25.0}),
+        Waiting("a2", not_before={"anna": 3.0}),
+    ]
     assert next_chance(waiting, 20.0) == 25.0
     assert next_chance([Waiting("a1")], 20.0) is None
 
 
 @given(
-    st.lists(
-        st.dictionaries(st.sampled_from("abcdef"), st.floats(0, 40), max_size=4), min_size=1, max_size=6
-    ),
+    st.lists(st.dictionaries(st.sampled_from("abcdef"), st.floats(0, 40), max_size=4), min_size=1, max_size=6),
     st.sets(st.sampled_from("abcdef")),
     st.sampled_from(["all", "longest_idle"]),
 )

@@ -76,7 +76,7 @@ class SimPhone:
         self._media = MediaTicks(self.habits.ptime / 1000)
         self._refresh: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._called = asyncio.Event()
+        self._incoming: asyncio.Queue[PhoneCall] = asyncio.Queue()
 
     @property
     def address_of_record(self) -> str:
@@ -189,10 +189,8 @@ class SimPhone:
         return list(self._live.values())
 
     async def called(self) -> PhoneCall:
-        """Returns the next call that comes in, when it does."""
-        self._called.clear()
-        await self._called.wait()
-        return self.calls[-1]
+        """Returns the next call that comes in, or the oldest that came in and was not asked for yet."""
+        return await self._incoming.get()
 
     # What the SIP core asks of its application
 
@@ -208,7 +206,7 @@ class SimPhone:
         self._adopt(call, session)
         if self.on_call is not None:
             self.on_call(call)
-        self._called.set()
+        self._incoming.put_nowait(call)
         loop = asyncio.get_running_loop()
         if answers is Answers.IF_ASKED:
             call.pick_up()

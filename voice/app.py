@@ -1,0 +1,416 @@
+"""The composition root: the only place that builds sockets, store, disk and clocks, and wires them to the story.
+
+`Service` takes its I/O from outside, so that the same service runs on real sockets (`run`) and, in virtual time, on
+the simulated network of `voice.sim`.
+"""
+
+import asyncio
+import random
+import signal
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import structlog
+
+from config.models import Operator, Settings
+from voice.alarm import Desk, call_back
+from voice.call import Calls
+from voice.clock import Clock, SystemClock
+from voice.contacts import Contacts
+from voice.directory import Directory
+from voice.errors import ConfigurationError, StoreUnavailable
+from voice.incidents.identifiers import Identifiers
+from voice.incidents.lifecycle import State
+from voice.journal import Journal
+from voice.legs import Legs
+from voice.listening_session import SessionHooks
+from voice.live import LiveIncident, LiveIncidents
+from voice.logs import set_up_logging
+from voice.media.clock import MediaClock
+from voice.media.disk import DiskThread, DiskWriter
+from voice.media.recorder import Recorder
+from voice.media.room import Room
+from voice.metrics import Metrics, MetricsServer
+from voice.operators import Operators
+from voice.ratelimit import RateLimit
+from voice.reception import Reception
+from voice.restart import call_devices_back, mend_recordings, take_up
+from voice.rtp.transport import RtpPorts, UdpPorts, raise_file_limit
+from voice.sip.core import Identity, Limits, SessionTimerPolicy
+from voice.sip.digest import Authenticator
+from voice.sip.endpoint import Endpoint
+from voice.sip.flow import Flow
+from voice.sip.locality import Locality
+from voice.sip.message import Request
+from voice.sip.registrar import Registrar
+from voice.sip.session import InviteSession
+from voice.sip.tls import client_context, server_context
+from voice.sip.trace import Trace
+from voice.sip.transport import SocketTransport, Transport
+from voice.sip.useragent import MessageReply
+from voice.store import incidents as rows
+from voice.store.store import Store
+from voice.trunks import Trunks
+
+log = structlog.get_logger(__name__)
+
+MENDING_PATIENCE = 5.0
+"""Seconds that operators wait, after a crash, for the recordings to be mended before they are rung."""
+
+InThread = Callable[[Callable[[], Any]], Coroutine[Any, Any, Any]]
+
+
+@dataclass(slots=True)
+class Outside:
+    """Everything of the world that a service touches."""
+
+    transport: Transport
+    ports: Callable[[str], RtpPorts]
+    """RTP ports that a peer at this host can reach."""
+    media_host: Callable[[str, str], str]
+    """(host that a socket is bound to, the peer's host) to the host that SDP names."""
+    store: Store
+    disk: DiskWriter
+    clock: Clock
+    random: random.Random
+    in_thread: InThread
+    """Runs slow work (reading long files) where it does not stop the media clock."""
+    trace: Trace | None = None
+
+
+class Service:
+    """Earshot, wired. `start`, then it answers; `stop` ends its legs and writes what is left."""
+
+    accepted_message_types: Sequence[str] = ()
+
+    def __init__(self, settings: Settings, outside: Outside) -> None:
+        self.settings = settings
+        self.outside = outside
+        self.metrics = Metrics()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._store_down = False
+        clock, rng = outside.clock, outside.random
+
+        self.directory = Directory(settings)
+        self.journal = Journal(outside.store, on_fault=self._store_changed)
+        self.media_clock = MediaClock(on_settle=outside.disk.attend)
+        self.recorder = Recorder(settings.recordings.directory, outside.disk, clock)
+        self.authenticator = Authenticator(
+            settings.sip.realm,
+            self.directory.secret,
+            secret_key=rng.randbytes(32),
+            algorithms=settings.sip.digest_algorithms,
+            allow_without_qop=settings.sip.digest_without_qop,
+        )
+        self.registrar = Registrar(self.authenticator, allowed=self.directory.may_register, clock=clock)
+        self.registrar.changed = self._registration_changed
+        self.incidents = LiveIncidents(
+            self.journal,
+            clock,
+            Identifiers(rng),
+            new_room=lambda: Room(lambda: self.media_clock.ticks),
+            on_change=self._incident_changed,
+        )
+        self.contacts = Contacts(settings, self.registrar)
+        self.endpoint = Endpoint(
+            outside.transport,
+            identity=Identity(domain=settings.sip.realm, user_agent=settings.sip.user_agent),
+            application=self,
+            registrar=self.registrar,
+            authenticator=self.authenticator,
+            trace=outside.trace,
+            random=rng,
+            session_timer=SessionTimerPolicy(interval=settings.sip.session_expires),
+            limits=Limits(body=settings.sip.max_message_bytes),
+        )
+        self.calls = Calls(self.endpoint, outside.ports, self.media_clock, outside.media_host, settings.sip.realm)
+        self.legs = Legs(settings, self.recorder, self.journal, clock, rng)
+        self.desk = Desk(
+            settings=settings,
+            directory=self.directory,
+            incidents=self.incidents,
+            journal=self.journal,
+            calls=self.calls,
+            legs=self.legs,
+            clock=clock,
+            metrics=self.metrics,
+            ring_operators=self._wake_operators,
+            contacts=self.contacts.of_device,
+            spawn=self.spawn,
+        )
+        self.operators = Operators(
+            settings=settings,
+            incidents=self.incidents,
+            calls=self.calls,
+            legs=self.legs,
+            phones=self.contacts.of_operator,
+            hooks=SessionHooks(ask_help=self._ask_help, call_back=self._call_back, heard=self._heard),
+            spawn=self.spawn,
+        )
+        self.reception = Reception(
+            desk=self.desk,
+            operators=self.operators,
+            registrar=self.registrar,
+            authenticator=self.authenticator,
+            rate_limit=RateLimit(settings.sip.rate_limit_per_minute),
+            spawn=self.spawn,
+        )
+        self.trunks = Trunks(settings.trunks, self.endpoint, rng)
+        self._publish()
+
+    # -- life ---------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Take up what an earlier process left, then answer calls."""
+        revived = await take_up(self.outside.store, self.desk)
+        self.media_clock.start()
+        await self.endpoint.start()
+        await self._restore_registrations()
+        self.spawn(self._bring_back(revived))
+        self.spawn(self._write_trace())
+        self.spawn(self.trunks.run())
+
+    async def stop(self) -> None:
+        """End every leg, write what is left, close. Incidents that are open stay open."""
+        for call in list(self.calls.live):
+            call.hang_up("service stops")
+        await asyncio.sleep(0)
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.media_clock.stop()
+        await self.endpoint.close()
+        await self.outside.in_thread(self.outside.disk.close)
+        await asyncio.sleep(0)
+        await self.journal.flush(5.0)
+        if self.outside.trace is not None:
+            self.outside.trace.flush()
+        await self.outside.store.close()
+
+    async def vanish(self) -> None:
+        """Stop as a killed process does: not a word to anybody, nothing completed. For stories of crashes."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.media_clock.stop()
+        for call in list(self.calls.live):
+            call.media.rtp.close()
+            call.media.rtcp.close()
+        await self.endpoint.close()
+
+    async def _bring_back(self, revived: list[LiveIncident]) -> None:
+        """Mend recordings, then ring operators, then call devices back: in this order, none waiting for long."""
+        if revived:
+            try:
+                async with asyncio.timeout(MENDING_PATIENCE):
+                    await mend_recordings(self.outside.store, self.desk, self.outside.in_thread)
+            except (TimeoutError, StoreUnavailable) as error:
+                log.error("recordings of an earlier process are not mended yet", why=repr(error))
+            self.spawn(call_devices_back(revived, self.desk))
+        await self.operators.run()
+
+    def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Run something beside the rest. What it raises is logged, never swallowed."""
+        task = asyncio.get_running_loop().create_task(work, name=getattr(work, "__qualname__", None))
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+        return task
+
+    def _finished(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("a task failed", task=task.get_name(), exc_info=error)
+
+    # -- signalling ---------------------------------------------------------------------------------------------
+
+    def incoming_call(self, session: InviteSession) -> None:
+        """`Application`: an INVITE that opens a dialog."""
+        self.reception.incoming_call(session)
+
+    def message(self, request: Request, flow: Flow) -> MessageReply | None:
+        """`Application`: a MESSAGE. Nobody takes one yet: answered 415."""
+        return None
+
+    def _registration_changed(self, user: str) -> None:
+        now = asyncio.get_running_loop().time()
+        self.journal.post(partial(rows.save_bindings, bindings=self.registrar.snapshot(now, [user])))
+        self._wake_operators()
+
+    async def _restore_registrations(self) -> None:
+        saved = await self.outside.store.read(rows.load_bindings)
+        self.registrar.restore(saved, asyncio.get_running_loop().time(), self.outside.transport.flow)
+
+    async def _write_trace(self) -> None:
+        """The SIP trace goes to its files beside the hot path."""
+        while self.outside.trace is not None:
+            await asyncio.sleep(1.0)
+            await self.outside.in_thread(self.outside.trace.flush)
+
+    # -- what the parts ask of each other -----------------------------------------------------------------------
+
+    def _wake_operators(self) -> None:
+        self.operators.wake()
+
+    def _incident_changed(self, incident: LiveIncident) -> None:
+        """A resolved incident lets the device go; any change may start or stop ringing."""
+        if incident.state is State.RESOLVED:
+            for call in list(incident.device_calls.values()):
+                call.hang_up("incident resolved")
+        self._wake_operators()
+
+    def _ask_help(self, incident: LiveIncident, operator: Operator) -> None:
+        incident.wants_help = True
+        self._wake_operators()
+
+    async def _call_back(self, incident: LiveIncident, actor: str) -> bool:
+        return await call_back(incident, self.desk, asked_by=actor)
+
+    def _heard(self, incident: LiveIncident, seconds: float) -> None:
+        self.metrics.heard_seconds.observe(seconds)
+
+    def _store_changed(self, down: bool) -> None:
+        self._store_down = down
+
+    @property
+    def trouble(self) -> str | None:
+        """What is wrong in a few words, for whoever watches the process."""
+        wrong = []
+        if self._store_down:
+            wrong.append(f"store unavailable, {self.journal.backlog} writes wait")
+        if self.outside.disk.fault:
+            wrong.append(f"recordings not written: {self.outside.disk.fault}")
+        return "; ".join(wrong) or None
+
+    def _publish(self) -> None:
+        watch = self.metrics.watch
+        watch("earshot_open_incidents", "Incidents not resolved", lambda: len(self.incidents))
+        watch("earshot_waiting_incidents", "Incidents that ring", lambda: len(self.incidents.waiting()))
+        watch("earshot_legs", "Legs with media", lambda: self.media_clock.legs)
+        watch("earshot_operators_listening", "Operators on an incident", lambda: self.operators.listening)
+        watch("earshot_store_backlog", "Writes that wait for the store", lambda: self.journal.backlog)
+        watch("earshot_late_ticks", "Media ticks that came late", lambda: self.media_clock.late_ticks)
+
+
+async def serve(settings: Settings, *, ready: Callable[[Service], None] = lambda service: None) -> None:
+    """Run a service on real sockets until it is told to stop (SIGINT, SIGTERM).
+
+    Raises `ConfigurationError` with one clear line for everything that a person has to mend first.
+    """
+    loop = asyncio.get_running_loop()
+    raise_file_limit()
+    outside = _real(settings, loop)
+    service = Service(settings, outside)
+    metrics = _metrics_server(settings, service)
+    stopping = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopping.set)
+    await service.start()
+    if metrics:
+        metrics.start()
+    ready(service)
+    await stopping.wait()
+    log.info("stopping")
+    await service.stop()
+    if metrics:
+        metrics.close()
+
+
+def run(settings: Settings) -> None:
+    """`earshot serve`."""
+    set_up_logging(level=settings.log.level, json=settings.log.json_lines, personal_data=settings.log.personal_data)
+    asyncio.run(serve(settings, ready=lambda service: _say_ready(settings)))
+
+
+def _say_ready(settings: Settings) -> None:
+    listening = {
+        name: [f"{host}:{port}" for host, port in addresses]
+        for name, addresses in (
+            ("udp", settings.sip.udp),
+            ("tcp", settings.sip.tcp),
+            ("tls", settings.sip.tls),
+        )
+        if addresses
+    }
+    log.info(
+        "earshot answers",
+        **listening,
+        devices=len(settings.devices),
+        operators=len(settings.operators),
+        recordings=str(settings.recordings.directory),
+    )
+
+
+def _real(settings: Settings, loop: asyncio.AbstractEventLoop) -> Outside:
+    sip, rtp = settings.sip, settings.rtp
+    try:
+        settings.recordings.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise ConfigurationError(
+            f"recordings.directory: {settings.recordings.directory} cannot be made: {error.strerror}"
+        ) from error
+    clock = SystemClock()
+    near = [str(network) for network in sip.trusted_networks]
+    audio = Locality(rtp.public_address or sip.public_address, near)
+    by_family = _ports(settings)
+    by_family.check()
+    transport = SocketTransport(
+        udp=sip.udp,
+        tcp=sip.tcp,
+        tls=sip.tls,
+        tls_context=server_context(sip.certificate, sip.private_key) if sip.certificate else None,
+        client_context=client_context(sip.ca),
+        locality=Locality(sip.public_address, near),
+    )
+    return Outside(
+        transport=transport,
+        ports=by_family.for_peer,
+        media_host=lambda bound, remote: audio.host(bound, remote, loop.time()),
+        store=Store(settings.store.url),
+        disk=DiskThread(loop.call_soon_threadsafe, total_limit=settings.recordings.memory_limit_mb << 20),
+        clock=clock,
+        random=random.SystemRandom(),
+        in_thread=lambda work: asyncio.to_thread(work),
+        trace=_trace(settings, clock),
+    )
+
+
+def _trace(settings: Settings, clock: Clock) -> Trace | None:
+    sip = settings.sip
+    if not sip.trace:
+        return None
+    if sip.trace_directory is None:
+        return Trace(clock, personal=sip.trace_bodies)
+    return Trace.to_directory(sip.trace_directory, clock, personal=sip.trace_bodies)
+
+
+@dataclass(slots=True)
+class _Ports:
+    """RTP ports of the configured address, and, for peers of the other family, of the wildcard."""
+
+    own: UdpPorts
+    other: UdpPorts
+
+    def for_peer(self, host: str) -> UdpPorts:
+        return self.own if (":" in host) == (":" in self.own.host) else self.other
+
+    def check(self) -> None:
+        self.own.check()
+
+
+def _ports(settings: Settings) -> _Ports:
+    rtp = settings.rtp
+    first, last = rtp.ports.first, rtp.ports.last
+    wildcard = "0.0.0.0" if ":" in rtp.address else "::"
+    return _Ports(UdpPorts(rtp.address, first, last), UdpPorts(wildcard, first, last))
+
+
+def _metrics_server(settings: Settings, service: Service) -> MetricsServer | None:
+    if settings.api.listen is None:
+        return None
+    host, port = settings.api.listen
+    try:
+        return MetricsServer((host, port), service.metrics, lambda: service.trouble)
+    except OSError as error:
+        raise ConfigurationError(f"api.listen: {host}:{port} cannot be had: {error.strerror}") from error

@@ -1,0 +1,130 @@
+"""After a restart: what an earlier process left behind is taken up again before the first call is answered.
+
+The dialogs of a dead process are gone, its incidents are not. Each open incident rings operators again, its
+recordings are mended and can be heard from second 0, and the device is called back unless it calls first.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+
+import structlog
+from sqlalchemy import Connection
+
+from voice.alarm import Desk, call_back
+from voice.errors import RecordingFault
+from voice.incidents.lifecycle import State
+from voice.live import Key, LiveIncident
+from voice.media.recorder import recover
+from voice.media.segment import SegmentInfo
+from voice.media.track import Track
+from voice.store import incidents as rows
+from voice.store.rows import IncidentRow, Unfinished
+from voice.store.store import Store
+
+log = structlog.get_logger(__name__)
+
+InThread = Callable[[Callable[[], SegmentInfo | None]], Awaitable[SegmentInfo | None]]
+
+
+async def take_up(store: Store, desk: Desk) -> list[LiveIncident]:
+    """Bring back every incident that is open in the store. Raises `StoreUnavailable`."""
+    open_rows, left = await store.read(lambda c: (rows.open_incidents(c), rows.unfinished(c)))
+    revived = [_revive(row, desk) for row in open_rows]
+    _close_legs(left, desk)
+    if revived:
+        log.warning("incidents of an earlier process are open", incidents=[i.id for i in revived])
+    return revived
+
+
+def _revive(row: IncidentRow, desk: Desk) -> LiveIncident:
+    worker = desk.settings.worker(row.worker_id) if row.worker_id else None
+    incident = desk.incidents.take_up(
+        id=row.id,
+        kind=row.kind,
+        opened_at=row.opened_at,
+        key=Key(row.device_id, None if row.device_id else row.caller),
+        device=desk.settings.device(row.device_id) if row.device_id else None,
+        worker=worker,
+        claimed=row.caller or "",
+        state=row.state,
+    )
+    incident.note("service_restarted")
+    if row.state is not State.OPEN:
+        incident.change(State.OPEN, actor="system", detail={"why": "the operator's leg died with the process"})
+    return incident
+
+
+def _close_legs(left: Unfinished, desk: Desk) -> None:
+    """Legs that died with a process are events, never waited for."""
+    now = desk.clock.now()
+    for leg in left.legs:
+        desk.journal.post(partial(_leg_lost, leg_id=leg.id, incident_id=leg.incident_id, role=leg.role, at=now))
+
+
+def _leg_lost(c: Connection, *, leg_id: str, incident_id: str, role: str, at: datetime) -> None:
+    rows.end_leg(c, leg_id, at=at, cause="process lost")
+    rows.append(c, incident_id, kind="leg_lost", detail={"leg": leg_id, "role": role}, actor="system", at=at)
+
+
+async def mend_recordings(store: Store, desk: Desk, in_thread: InThread) -> None:
+    """Repair what was being recorded, hash it, and let operators hear it again.
+
+    Files may be long: they are read on another thread (`in_thread`), never on that of the media clock.
+    """
+    for recording in (await store.read(rows.unfinished)).recordings:
+        if recording.leg_id not in desk.legs.incident_of:
+            info = await in_thread(partial(_mend, Path(recording.path)))
+            desk.journal.post(partial(_write_mended, recording_id=recording.id, info=info))
+    for incident in desk.incidents:
+        await _let_hear(incident, store, desk)
+
+
+async def _let_hear(incident: LiveIncident, store: Store, desk: Desk) -> None:
+    """Old audio comes before whatever this process has recorded for the incident already."""
+    legs = await store.read(partial(rows.legs, incident_id=incident.id))
+    recordings = await store.read(partial(rows.recordings, incident_id=incident.id))
+    earlier = {leg.id for leg in legs if leg.role == "device" and leg.id not in desk.legs.incident_of}
+    tracks = []
+    for recording in recordings:
+        if recording.leg_id in earlier and recording.direction == "received" and recording.bytes:
+            try:
+                tracks.append(Track.from_file(Path(recording.path), recording.started_at))
+            except (OSError, RecordingFault) as error:
+                incident.note("recording_unreadable", {"recording": recording.id, "why": str(error)})
+    incident.audio.prepend(tracks)
+
+
+def _mend(path: Path) -> SegmentInfo | None:
+    """None: there is no such recording, as nothing had been received when the process died."""
+    try:
+        return recover(path)
+    except (OSError, RecordingFault) as error:
+        log.warning("a recording of an earlier process cannot be mended", why=str(error))
+        return None
+
+
+def _write_mended(c: Connection, *, recording_id: str, info: SegmentInfo | None) -> None:
+    rows.finish_recording(
+        c,
+        recording_id,
+        duration_ms=info.duration_ms if info else 0,
+        bytes=info.bytes if info else 0,
+        sha256=info.sha256 if info else "",
+        lost_ms=info.lost_ms if info else 0,
+        complete=False,
+    )
+
+
+async def call_devices_back(incidents: Sequence[LiveIncident], desk: Desk) -> None:
+    """Call each device back, unless it has called again by itself within the time that it is given."""
+    await asyncio.sleep(desk.settings.alarms.callback_seconds)
+    await asyncio.gather(
+        *(
+            call_back(incident, desk, asked_by="system")
+            for incident in incidents
+            if not incident.connected and incident.state is not State.RESOLVED
+        )
+    )

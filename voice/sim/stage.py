@@ -1,0 +1,108 @@
+"""A whole service on the simulated network, in virtual time: the stage on which stories are told.
+
+async def story() -> None:
+    stage = await Stage.open(settings)
+    badge = await stage.phone("badge-7", "10.0.0.7")
+    ...
+run_virtual(story(), seed=7)
+"""
+
+import asyncio
+import random
+from collections.abc import Callable
+from typing import Any
+
+from config.models import Settings
+from voice.app import Outside, Service
+from voice.media.disk import InlineDisk
+from voice.media.segment import FileSystem
+from voice.sim.habits import Habits
+from voice.sim.link import Link
+from voice.sim.loop import VirtualLoop, virtual_loop
+from voice.sim.network import Network
+from voice.sim.phone import SimPhone
+from voice.sim.rtp import SimRtpPorts
+from voice.sim.transport import SimTransport
+from voice.store.store import Store
+
+HOST = "10.0.0.1"
+SIP_PORT = 5060
+
+
+class Stage:
+    """One service, its store and its disk, and the phones around it."""
+
+    def __init__(self, settings: Settings, loop: VirtualLoop, network: Network, files: FileSystem | None) -> None:
+        self.settings = settings
+        self.network = network
+        self.store = Store.inline(settings.store.url)
+        self.disk = InlineDisk(loop.time, files=files)
+        self.phones: dict[str, SimPhone] = {}
+        self._loop = loop
+        self.service = self._new_service()
+
+    @classmethod
+    async def open(
+        cls, settings: Settings, *, seed: int = 0, link: Link | None = None, files: FileSystem | None = None
+    ) -> "Stage":
+        """Start the service on a fresh network. Within `run_virtual` only."""
+        loop = virtual_loop()
+        stage = cls(settings, loop, Network(loop, seed=seed, link=link), files)
+        await stage.service.start()
+        return stage
+
+    def _new_service(self) -> Service:
+        ports = SimRtpPorts(self.network, HOST)
+        return Service(
+            self.settings,
+            Outside(
+                transport=SimTransport(self.network, HOST),
+                ports=lambda remote: ports,
+                media_host=lambda bound, remote: HOST,
+                store=self.store,
+                disk=self.disk,
+                clock=self._loop.clock,
+                random=random.Random(self._loop.random.random()),
+                in_thread=_in_place,
+            ),
+        )
+
+    async def phone(
+        self,
+        user: str,
+        host: str,
+        *,
+        password: str | None = None,
+        habits: Habits | None = None,
+        register: bool = False,
+        protocol: str = "UDP",
+    ) -> SimPhone:
+        """Put a phone on the network and switch it on."""
+        phone = SimPhone(
+            user,
+            plug=lambda: SimTransport(self.network, host),
+            ports=SimRtpPorts(self.network, host),
+            server=(protocol, (HOST, SIP_PORT)),
+            password=password,
+            domain=self.settings.sip.realm,
+            habits=habits,
+            dice=random.Random(f"{self._loop.seed}-{user}"),
+        )
+        self.phones[user] = phone
+        await phone.start()
+        if register:
+            response = await phone.register()
+            if response.code != 200:
+                raise ConnectionError(f"{user} was not registered: {response.code} {response.phrase}")
+        return phone
+
+    async def crash(self, *, down: float = 1.0) -> None:
+        """`kill -9` and start again: everything in memory is gone, the store and the files stay."""
+        await self.service.vanish()
+        await asyncio.sleep(down)
+        self.service = self._new_service()
+        await self.service.start()
+
+
+async def _in_place(work: Callable[[], Any]) -> Any:
+    return work()
