@@ -75,8 +75,9 @@ class Store:
 
     async def close(self) -> None:
         """Carry out what was handed in, then close. Later calls of `run` fail with `StoreUnavailable`."""
-        await self._writes.close()
         await self._reads.close()
+        # Last, because only a connection that may write takes the write-ahead log away.
+        await self._writes.close()
 
     def fail_with(self, fault: Exception | None) -> None:
         """Let every commit from now on fail (a disk that is full, say), until `None` mends it. For tests."""

@@ -120,6 +120,14 @@ async def test_a_full_disk_fails_the_whole_group_and_the_store_goes_on_after_it(
     await store.close()
 
 
+async def test_closing_leaves_one_file_that_holds_everything(tmp_path: Path) -> None:
+    store = Store(f"sqlite:///{tmp_path}/earshot.db")
+    await store.read(rows.load_bindings)
+    await store.run(lambda c: rows.save_bindings(c, {"a": [{}]}))
+    await store.close()
+    assert [path.name for path in tmp_path.iterdir()] == ["earshot.db"]
+
+
 async def test_a_group_is_one_commit(tmp_path: Path) -> None:
     store = Store(f"sqlite:///{tmp_path}/earshot.db")
     await asyncio.gather(*(store.run(lambda c: None) for _ in range(200)))
