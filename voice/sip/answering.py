@@ -28,9 +28,7 @@ class IncomingSession(InviteSession):
     ) -> None:
         """`challenges` gives the header fields of a 401, told whether the last nonce was stale."""
         request = transaction.request
-        super().__init__(
-            core, call_id=call_id(request), tag=new_tag(core.random), incoming=True, stage=Stage.INVITED
-        )
+        super().__init__(core, call_id=call_id(request), tag=new_tag(core.random), incoming=True, stage=Stage.INVITED)
         self._invite = transaction
         self._challenges = challenges
         self._ringing: tuple[int, Sequence[tuple[str, str]]] | None = None
@@ -76,14 +74,10 @@ class IncomingSession(InviteSession):
         response = self.response(self._invite, 200, fields, body)
         self.stage = Stage.ACCEPTED
         self.offers.local, self.offers.remote = body, self.offer
-        self.accept_invite(
-            self._invite, response, acknowledged=self._acknowledged, given_up=self.not_acknowledged
-        )
+        self.accept_invite(self._invite, response, acknowledged=self._acknowledged, given_up=self.not_acknowledged)
         self.refresh.start(agreed)
 
-    def reject(
-        self, code: int, headers: Sequence[tuple[str, str]] = (), *, reason: str | None = None
-    ) -> None:
+    def reject(self, code: int, headers: Sequence[tuple[str, str]] = (), *, reason: str | None = None) -> None:
         self.core.wake()
         if self.stage is Stage.INVITED:
             self._refuse(code, headers, reason)
@@ -107,8 +101,8 @@ class IncomingSession(InviteSession):
     def _abort(self, reason: str | None) -> None:
         """Unanswered: 480. Answered but not acknowledged: the application is done, the BYE waits.
 
-        "The callee's UA MUST NOT send a BYE on a confirmed dialog until it has received an ACK for its 2xx response
-        or until the server transaction times out" (15).
+        "The callee's UA MUST NOT send a BYE on a confirmed dialog until it has received an ACK for its 2xx
+        response or until the server transaction times out" (15).
         """
         if self.stage is Stage.INVITED:
             self._refuse(480)

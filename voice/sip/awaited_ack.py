@@ -10,9 +10,10 @@ from voice.sip.transactions import Input
 
 
 class AwaitedAck:
-    """ "The 2xx response is passed to the transport with an interval that starts at T1 seconds and doubles for each
-    retransmission until it reaches T2 seconds. ... If the server retransmits the 2xx response for 64*T1 seconds
-    without receiving an ACK, the dialog is confirmed, but the session SHOULD be terminated." Over streams as well.
+    """ "The 2xx response is passed to the transport with an interval that starts at T1 seconds and doubles
+    for each retransmission until it reaches T2 seconds. ... If the server retransmits the 2xx response for
+    64*T1 seconds without receiving an ACK, the dialog is confirmed, but the session SHOULD be terminated."
+    Over streams as well.
     """
 
     def __init__(

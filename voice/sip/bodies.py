@@ -1,4 +1,4 @@
-"""Bodies of requests: the session description, alone or within multipart/mixed (RFC 3261 section 8.2.3, RFC 5621)."""
+"""Bodies: the session description, alone or within multipart/mixed (RFC 3261 section 8.2.3, RFC 5621)."""
 
 import re
 from collections.abc import Iterator
@@ -10,6 +10,7 @@ from voice.sip.message import Message, parse_params
 SDP = "application/sdp"
 ACCEPTED = f"{SDP}, multipart/mixed"
 _MAX_PARTS = 16
+_MAX_DEPTH = 2
 _BREAK = re.compile(rb"\r?\n\r?\n")
 
 
@@ -35,15 +36,9 @@ def parts(message: Message) -> list[Part]:
     if not message.body:
         return []
     fields = message.headers
-    return list(
-        _walk(
-            fields.get("Content-Type") or "",
-            fields.get("Content-Disposition") or "",
-            fields.get("Content-Encoding") or "",
-            message.body,
-            2,
-        )
-    )
+    content_type = fields.get("Content-Type") or ""
+    disposition, encoding = fields.get("Content-Disposition") or "", fields.get("Content-Encoding") or ""
+    return list(_walk(content_type, disposition, encoding, message.body, _MAX_DEPTH))
 
 
 def session_description(message: Message) -> bytes | None:
@@ -60,10 +55,9 @@ def refusal(message: Message) -> tuple[str, str] | None:
     """The header field of a 415 when a part must be understood and is not (8.2.3), else None."""
     if not message.body:
         return None
-    for part in parts(message):
-        if part.encoding not in ("", "identity"):
-            return "Accept-Encoding", "identity"
     found = parts(message)
+    if any(part.encoding not in ("", "identity") for part in found):
+        return "Accept-Encoding", "identity"
     if any(part.content_type == SDP for part in found):
         return None  # the session is described; what else comes with it (a location, say) may be passed over
     if all(part.optional for part in found):

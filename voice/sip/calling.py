@@ -1,4 +1,4 @@
-"""The calling side of the initial INVITE: RFC 3261 sections 9.1, 12.1.2, 13.2, with forks (13.2.2.4, 16.7)."""
+"""The calling side of the initial INVITE: RFC 3261 sections 9.1, 12.1.2 and 13.2, with forks (13.2.2.4)."""
 
 from collections.abc import Callable, Sequence
 
@@ -65,9 +65,7 @@ class OutgoingSession(InviteSession):
             core, draft, next_seq=self._next_seq, on_response=self._heard, credentials=credentials
         )
 
-    def _draft(
-        self, body: bytes | None, content_type: str, headers: Sequence[tuple[str, str]], from_uri: str
-    ) -> Draft:
+    def _draft(self, body: bytes | None, content_type: str, headers: Sequence[tuple[str, str]], from_uri: str) -> Draft:
         uri, routes, hop = plan_route(self._target.uri, self._target.route)
         fields = [("Route", route) for route in routes]
         fields += [
@@ -77,6 +75,7 @@ class OutgoingSession(InviteSession):
             ("Call-ID", self.call_id),
             *self.request_fields(),
             ("Accept", SDP),
+            ("User-Agent", self.core.identity.user_agent),
             *headers,
         ]
         return Draft("INVITE", uri, fields, hop, True, body or b"", content_type)
@@ -106,7 +105,7 @@ class OutgoingSession(InviteSession):
         self._seq += 1
         return self._seq
 
-    # ---- responses ---------------------------------------------------------------------------------------------
+    # ---- responses -------------------------------------------------------------------------------
 
     def _heard(self, response: Response) -> None:
         if response.code < 200:
@@ -152,7 +151,7 @@ class OutgoingSession(InviteSession):
         self._take(response, dialog, tag)
 
     def _confirm(self, response: Response, tag: str) -> Dialog:
-        """The dialog of a 2xx; its route set and remote target are those of the 2xx, not of a 1xx (13.2.2.4)."""
+        """The dialog of a 2xx: route set and remote target are those of the 2xx, not of a 1xx (13.2.2.4)."""
         early = self._forks.pop(tag, None)
         dialog = self._dialog_of(response)
         if early is not None:
@@ -198,7 +197,7 @@ class OutgoingSession(InviteSession):
             cause = EndCause.NO_ANSWER if response.code == 408 else EndCause.REJECTED
         self.end(cause, response.code, response.phrase, by_peer=not self._outgoing.local)
 
-    # ---- giving up ---------------------------------------------------------------------------------------------
+    # ---- giving up -------------------------------------------------------------------------------
 
     def _abort(self, reason: str | None) -> None:
         """`bye` before the call is established: CANCEL, or ACK and BYE when the 2xx is there already."""
@@ -210,8 +209,8 @@ class OutgoingSession(InviteSession):
         self._give_up(EndCause.CANCELLED, 487)
 
     def _give_up(self, cause: EndCause, code: int) -> None:
-        """9.1: "If no provisional response has been received, the CANCEL request MUST NOT be sent; rather, the client
-        MUST wait for the arrival of a provisional response before sending the request."
+        """9.1: "If no provisional response has been received, the CANCEL request MUST NOT be sent; rather,
+        the client MUST wait for the arrival of a provisional response before sending the request."
         """
         self._outgoing.abandon()
         if self._proceeding:
@@ -229,7 +228,7 @@ class OutgoingSession(InviteSession):
             self.core.timers.at(self.core.now + self.core.timing.timeout, invite.forsake)
 
     def _wait_on(self) -> None:
-        """Timer B has stopped; a call that rings without any news is given up like a proxy would (Timer C, 16.6)."""
+        """Timer B has stopped: a call that rings without news is given up as by a proxy (Timer C, 16.6)."""
         self._stop_waiting()
         if not self.ended:
             self._patience = self.core.timers.at(self.core.now + self.core.timing.ringing, self._no_answer)
@@ -242,9 +241,7 @@ class OutgoingSession(InviteSession):
             self._patience.cancel()
             self._patience = None
 
-    def end(
-        self, cause: EndCause, code: int | None = None, reason: str = "", *, by_peer: bool = False
-    ) -> None:
+    def end(self, cause: EndCause, code: int | None = None, reason: str = "", *, by_peer: bool = False) -> None:
         self._stop_waiting()
         self._drop_forks()
         super().end(cause, code, reason, by_peer=by_peer)
@@ -254,7 +251,7 @@ class OutgoingSession(InviteSession):
             self.core.leave_dialog(fork)
         self._forks.clear()
 
-    # ---- early dialogs -----------------------------------------------------------------------------------------
+    # ---- early dialogs ---------------------------------------------------------------------------
 
     def receive(self, transaction: ServerTransaction, dialog: Dialog) -> None:
         """In an early dialog a BYE may have overtaken the 2xx: it is remembered until that comes."""
@@ -285,4 +282,4 @@ def _ignored(_: object) -> None:
 
 def _fields_of(response: Response) -> list[tuple[str, str]]:
     fields = response.headers
-    return [(name, value) for name in fields.keys() for value in fields.getlist(name)]  # noqa: SIM118
+    return [(name, value) for name in fields.keys() for value in fields.getlist(name)]  # noqa: SIM118 (sipmessage.Headers is no mapping)

@@ -1,7 +1,7 @@
 """Client transactions: RFC 3261 section 17.1, with the Accepted state of RFC 6026.
 
-The transaction user hears every response that the tables let through, or once a status of our own making: 408 for
-Timer B or F (section 8.1.3.1: a timeout is treated as a 408), 503 for a dead transport.
+The transaction user hears every response that the tables let through, or once a status of our own making:
+408 for Timer B or F (section 8.1.3.1: a timeout is treated as a 408), 503 for a dead transport.
 """
 
 from collections.abc import Callable
@@ -77,14 +77,15 @@ report_transport_error = ClientTransaction.report_transport_error
 class InviteClient(ClientTransaction):
     """INVITE client transaction (17.1.1, figure 5; RFC 6026 section 8.4).
 
-    Calling      sent, nothing heard. Over UDP the INVITE is repeated at T1, 2*T1, 4*T1 ... without a cap (Timer A)
-                 until Timer B gives up after 64*T1.
+    Calling      sent, nothing heard. Over UDP the INVITE is repeated at T1, 2*T1, 4*T1 ... without a cap
+                 (Timer A) until Timer B gives up after 64*T1.
     Proceeding   something was heard: no repetition, and no Timer B either, since people take long to answer.
                  How long it may ring is for the layer above.
-    Completed    300-699: acknowledged here, hop by hop, with the branch of the INVITE; repetitions of the response
-                 are acknowledged again and not passed up, until Timer D.
-    Accepted     2xx: acknowledged by the layer above, end to end. Stays for 64*T1 (Timer M) because repeated 2xx and
-                 those of other forks have the same branch, and every one of them is passed up.
+    Completed    300-699: acknowledged here, hop by hop, with the branch of the INVITE; repetitions of the
+                 response are acknowledged again and not passed up, until Timer D.
+    Accepted     2xx: acknowledged by the layer above, end to end. Stays for 64*T1 (Timer M) because
+                 repeated 2xx and those of other forks have the same branch, and every one of them is passed
+                 up.
     """
 
     __slots__ = ("_ack",)
@@ -156,9 +157,12 @@ class InviteClient(ClientTransaction):
 class NonInviteClient(ClientTransaction):
     """Non-INVITE client transaction (17.1.2, figure 6).
 
-    Trying       sent. Over UDP repeated at T1, 2*T1 ... but never at more than T2 (Timer E), until Timer F (64*T1).
-    Proceeding   a provisional response came: still repeated, every T2, and Timer F still runs: a server must answer.
-    Completed    the final response was passed up; its repetitions are absorbed until Timer K (T4, 0 when reliable).
+    Trying       sent. Over UDP repeated at T1, 2*T1 ... but never at more than T2 (Timer E), until Timer F
+                 (64*T1).
+    Proceeding   a provisional response came: still repeated, every T2, and Timer F still runs: a server
+                 must answer.
+    Completed    the final response was passed up; its repetitions are absorbed until Timer K (T4, 0 when
+                 reliable).
     """
 
     __slots__ = ()
@@ -212,7 +216,7 @@ class NonInviteClient(ClientTransaction):
 
 
 def ack_of_failure(invite: Request, response: Response) -> Request:
-    """The ACK for 300-699 (17.1.1.3): names and top Via of the INVITE, the To of the response, the same Route."""
+    """The ACK for 300-699 (17.1.1.3): names, top Via and Route of the INVITE, the To of the response."""
     fields = [("Via", invite.headers["Via"])]
     fields += [("Route", route) for route in invite.headers.getlist("Route")]
     fields += [
@@ -226,7 +230,7 @@ def ack_of_failure(invite: Request, response: Response) -> Request:
 
 
 def cancel_of(invite: Request) -> Request:
-    """The CANCEL of an INVITE (9.1): Request-URI, Call-ID, To, From, CSeq number, top Via and Route are the same."""
+    """The CANCEL of an INVITE (9.1): the same Request-URI, names, CSeq number, top Via and Route."""
     fields = [("Via", invite.headers["Via"])]
     fields += [("Route", route) for route in invite.headers.getlist("Route")]
     fields += [

@@ -141,7 +141,7 @@ class Core(Protocol):
         """Our Contact towards the peer at the other end."""
 
     def locate(self, hop: NextHop, then: Callable[[Flow | None], None]) -> None:
-        """Find the flow to a next hop: at once when its host is an address, else when its name is resolved."""
+        """Find the flow to a next hop: at once for an address, later for a name."""
 
     def larger_flow(self, flow: Flow) -> Flow | None:
         """A stream to the same peer for what is too large for a datagram (18.1.1), when there can be one."""

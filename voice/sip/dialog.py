@@ -76,9 +76,7 @@ class Dialog:
         )
 
     @classmethod
-    def of_response(
-        cls, request: Request, response: Response, flow: Flow, hidden_host: str | None
-    ) -> "Dialog":
+    def of_response(cls, request: Request, response: Response, flow: Flow, hidden_host: str | None) -> "Dialog":
         """The dialog that a 101-299 response to our INVITE creates (section 12.1.2)."""
         return cls(
             call_id=call_id(request),
@@ -132,8 +130,8 @@ class Dialog:
     def follow(self, hop: NextHop) -> bool:
         """Whether the present flow leads to the next hop, so that no other needs to be found.
 
-        It does when it goes to just that address; when it is a connection to that host (the port in a Contact is
-        where a peer listens, not where it connects from); and when the peer stands behind a NAT.
+        It does when it goes to just that address; when it is a connection to that host (the port in a
+        Contact is where a peer listens, not where it connects from); and when the peer stands behind a NAT.
         """
         host, port = self.flow.remote
         if not self.route_set and hop.host == self.hidden_host:

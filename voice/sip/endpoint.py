@@ -1,7 +1,8 @@
 """The asyncio shell of the signalling core: one transport, one timer, and the handing over of events.
 
-All that is decided is decided in `useragent.py`. Here bytes go in and out, the next deadline is kept armed, names are
-resolved, and the application is called: what it raises is logged without personal data and ends nothing but itself.
+All that is decided is decided in `useragent.py`. Here bytes go in and out, the next deadline is kept armed,
+names are resolved, and the application is called: what it raises is logged without personal data and ends
+nothing but itself.
 """
 
 import asyncio
@@ -107,7 +108,7 @@ class Endpoint:
         self._arm()
 
     async def close(self) -> None:
-        """Send what waits to be sent, then stop. Calls are not hung up: that is for the application to decide."""
+        """Send what waits, then stop. Calls are not hung up: that is for the application to decide."""
         if not self._open:
             return
         self._drain()
@@ -118,7 +119,7 @@ class Endpoint:
             task.cancel()
         await self._transport.close()
 
-    # ---- the application ---------------------------------------------------------------------------------------
+    # ---- the application -------------------------------------------------------------------------
 
     def dial(
         self,
@@ -154,7 +155,7 @@ class Endpoint:
         from_uri: str | None = None,
         to_uri: str | None = None,
     ) -> Response:
-        """Send a request outside a dialog. Silence gives a 408, an unreachable peer a 503, both of our own making."""
+        """Send a request outside a dialog. Silence gives a 408 and an unreachable peer a 503, both our own."""
         answered: asyncio.Future[Response] = self._loop.create_future()
 
         def done(response: Response) -> None:
@@ -175,7 +176,7 @@ class Endpoint:
         return await answered
 
     async def contact_for(self, target: Target, user: str) -> str | None:
-        """The URI by which the peer at `target.next_hop` can reach `user` here; None if its name is not known."""
+        """The URI by which the peer at `target.next_hop` can reach `user` here; None without its address."""
         if target.next_hop is None:
             return None
         protocol, (host, port) = target.next_hop
@@ -186,18 +187,18 @@ class Endpoint:
         suffix = "" if protocol == UDP else f";transport={protocol.lower()}"
         return f"sip:{user}@{host_port(self._transport.advertised(flow))}{suffix}"
 
-    # ---- what the core asks of its shell -----------------------------------------------------------------------
+    # ---- what the core asks of its shell ---------------------------------------------------------
 
     def now(self) -> float:
         return self._loop.time()
 
     def wake(self) -> None:
-        """Take the output in a turn of the loop of its own, so that no handler is called within a call of ours."""
+        """Take the output in a turn of its own: no handler is called within a call of the application."""
         if not self._draining and not self._flush_due:
             self._flush_due = True
             self._loop.call_soon(self._drain)
 
-    # ---- input -------------------------------------------------------------------------------------------------
+    # ---- input -----------------------------------------------------------------------------------
 
     def _received(self, data: bytes, flow: Flow) -> None:
         now = self._loop.time()
@@ -219,7 +220,7 @@ class Endpoint:
         self._step(self._agent.handle_timer, now)
 
     def _step(self, what: Callable[..., None], *args: Any) -> None:
-        """One input of the core. A bug in it costs the request in hand, which gets a 500, and nothing else."""
+        """One input of the core. A bug in it costs the request in hand (500) and nothing else."""
         if not self._open:
             return
         try:
@@ -229,7 +230,7 @@ class Endpoint:
             self._agent.stumbled()
         self._drain()
 
-    # ---- output ------------------------------------------------------------------------------------------------
+    # ---- output ----------------------------------------------------------------------------------
 
     def _drain(self) -> None:
         self._flush_due = False
@@ -286,7 +287,7 @@ class Endpoint:
         wanted.found(found)
 
     def _arm(self) -> None:
-        """Keep the one timer at the next deadline. Firing early is harmless, so a timer is only ever moved forward."""
+        """Keep the one timer at the next deadline. Firing early is harmless: it is never moved back."""
         due = self._agent.next_timer()
         if self._registrar is not None and (expiry := self._registrar.next_timer()) is not None:
             due = expiry if due is None else min(due, expiry)

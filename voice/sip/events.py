@@ -57,7 +57,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The peer took our call. The ACK has been sent, unless our INVITE had no offer: then call `acknowledge`."""
+    """The peer took our call. The ACK is sent, unless our INVITE had no offer: then call `acknowledge`."""
 
     body: bytes | None
     headers: Sequence[tuple[str, str]] = ()
@@ -112,9 +112,7 @@ class Ended:
     by_peer: bool = False
 
 
-SessionEvent = (
-    Progress | Answered | Confirmed | OfferReceived | OfferAnswered | OfferRefused | InfoReceived | Ended
-)
+SessionEvent = Progress | Answered | Confirmed | OfferReceived | OfferAnswered | OfferRefused | InfoReceived | Ended
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """One request of ours until its final response, over as many transactions as that takes.
 
-More than one is needed when the peer asks for credentials (22.2), when the request is too large for a datagram and the
-peer does not take streams (18.1.1), and when a name has to be resolved first (RFC 3263).
+More than one is needed when the peer asks for credentials (22.2), when the request is too large for a
+datagram and the peer does not take streams (18.1.1), and when a name has to be resolved first (RFC 3263).
 """
 
 from collections.abc import Callable
@@ -135,7 +135,7 @@ class Outgoing:
         self._on_response(response_to(transaction.request, code))
 
     def _take_challenge(self, response: Response) -> bool:
-        """Whether a challenge can be answered: once per nonce, and again only when the nonce was stale (22.2)."""
+        """Whether a challenge can be answered: once per nonce, again only when that was stale (22.2)."""
         challenge = challenge_of(response)
         if self._credentials is None or challenge is None or len(self._nonces) >= _ATTEMPTS:
             return False

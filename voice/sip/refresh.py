@@ -1,4 +1,4 @@
-"""The running session timer of a session (RFC 4028 section 10): refresh at half time, or BYE when nobody refreshes."""
+"""The running session timer (RFC 4028 section 10): a refresh at half time, a BYE when nobody refreshes."""
 
 from typing import TYPE_CHECKING
 
@@ -46,7 +46,7 @@ class Refresh:
         self._timers = []
 
     def fields(self) -> list[tuple[str, str]]:
-        """Session-Expires of our next INVITE or UPDATE: what was agreed, and who refreshes stays who he was (7.4)."""
+        """Session-Expires of our next INVITE or UPDATE: as agreed, and refreshed by the same side (7.4)."""
         if self._agreed is None:
             interval, refresher = self._session.core.session_timer.interval, None
             if self._session.stage is not Stage.INVITING:
@@ -60,7 +60,7 @@ class Refresh:
     def raised_by(self, response: Response) -> bool:
         """A 422: whether its Min-SE is news, so that a second attempt makes sense (section 7.3)."""
         minimum = asked(response).minimum
-        if "Min-SE" not in response.headers.keys() or minimum <= (self._minimum or 0):  # noqa: SIM118
+        if not response.headers.getlist("Min-SE") or minimum <= (self._minimum or 0):
             return False
         self._minimum = minimum
         return True

@@ -1,7 +1,8 @@
 """Offers within the dialog: re-INVITE (RFC 3261 section 14) and UPDATE (RFC 3311), both ways.
 
-At any time at most one offer is open between the two sides. What would break that is answered 491 (ours is open) or
-500 with Retry-After (theirs is), and an offer of ours that comes at a bad moment waits for a better one.
+At any time at most one offer is open between the two sides. What would break that is answered 491 (ours is
+open) or 500 with Retry-After (theirs is), and an offer of ours that comes at a bad moment waits for a
+better one.
 """
 
 from typing import TYPE_CHECKING
@@ -46,10 +47,10 @@ class Renegotiation:
             or self._session.repeating
         )
 
-    # ---- ours --------------------------------------------------------------------------------------------------
+    # ---- ours ------------------------------------------------------------------------------------
 
     def offer(self, body: bytes) -> None:
-        """Send a re-INVITE, now or as soon as nothing else is open; the latest of several waiting ones counts."""
+        """Send a re-INVITE, now or when nothing else is open; the last of several waiting ones counts."""
         if self.busy:
             self._queued = body
         else:
@@ -132,11 +133,9 @@ class Renegotiation:
             self._session.ends_with(response_to(self._ours.request, 408))
 
     def _wait(self, body: bytes) -> None:
-        """Glare (14.1): the owner of the Call-ID tries again after 2.1 to 4 s, the other side after 0 to 2 s."""
+        """Glare (14.1): the owner of the Call-ID tries again after 2.1 to 4 s, the other after 0 to 2 s."""
         core = self._session.core
-        hundredths = (
-            core.random.randrange(210, 401) if self._session.owns_call_id else core.random.randrange(0, 201)
-        )
+        hundredths = core.random.randrange(210, 401) if self._session.owns_call_id else core.random.randrange(0, 201)
         if self._queued is None:
             self._queued = body
         self._retry = core.timers.at(core.now + hundredths / 100, self._try_again)
@@ -145,7 +144,7 @@ class Renegotiation:
         self._retry = None
         self.idle()
 
-    # ---- theirs ------------------------------------------------------------------------------------------------
+    # ---- theirs ----------------------------------------------------------------------------------
 
     def receive(self, transaction: ServerTransaction) -> None:
         """A re-INVITE or UPDATE of the peer."""
@@ -153,11 +152,11 @@ class Renegotiation:
         body = session_description(request)
         offers = body is not None or request.method == "INVITE"
         if offers and (self._ours is not None or self._answer_due or session.stage is Stage.INVITING):
-            # 14.2: "A UAS that receives an INVITE on a dialog while an INVITE it had sent on that dialog is in
-            # progress MUST return a 491"; RFC 3311 section 5.2 says the same of an UPDATE with an offer.
+            # 14.2: "A UAS that receives an INVITE on a dialog while an INVITE it had sent on that dialog is
+            # in progress MUST return a 491"; RFC 3311 section 5.2 says the same of an UPDATE with an offer.
             session.reply(transaction, 491)
         elif offers and (self._theirs is not None or session.stage is Stage.INVITED):
-            # 14.2: 500 "MUST include a Retry-After header field with a randomly chosen value of between 0 and 10"
+            # 14.2: "MUST include a Retry-After header field with a randomly chosen value of between 0 and 10"
             session.reply(transaction, 500, [("Retry-After", str(session.core.random.randint(0, 10)))])
         elif session_timer.too_small(request, session.core.session_timer):
             session.reply(transaction, 422, [("Min-SE", str(session.core.session_timer.minimum))])
@@ -207,9 +206,7 @@ class Renegotiation:
                     session.tell(OfferAnswered(self.remote))
                 self.idle()
 
-            session.accept_invite(
-                transaction, response, acknowledged=acknowledged, given_up=session.not_acknowledged
-            )
+            session.accept_invite(transaction, response, acknowledged=acknowledged, given_up=session.not_acknowledged)
         else:
             transaction.respond(response)
         if body:
@@ -217,7 +214,7 @@ class Renegotiation:
             self.remote = session_description(request) or self.remote
         session.refresh.start(agreed)
 
-    # ---- the end -----------------------------------------------------------------------------------------------
+    # ---- the end ---------------------------------------------------------------------------------
 
     def close(self) -> None:
         """The dialog ends: what the peer still waits for gets a 487 (15.1.2)."""

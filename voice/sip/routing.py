@@ -1,4 +1,4 @@
-"""Where a message goes next: route sets (RFC 3261 section 12.2.1.1), next hops (RFC 3263), ways of responses (18.2.2)."""
+"""Where a message goes next: route sets (RFC 3261 12.2.1.1), next hops (RFC 3263), responses (18.2.2)."""
 
 import ipaddress
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from voice.sip.uri import uri_address
 
 
 class Paths(Protocol):
-    """What the core asks of the transport: it never sends through it, it only learns how peers are reached."""
+    """What the core asks of the transport: how peers are reached. It never sends through it."""
 
     def flow(self, protocol: str, remote: Address) -> Flow:
         """The flow to an address, existing or new."""
@@ -87,8 +87,9 @@ def is_loose(route: str) -> bool:
 def plan_route(target: str, routes: Sequence[str]) -> tuple[str, list[str], str]:
     """Request-URI, Route values and next hop of a request (sections 8.1.2 and 12.2.1.1).
 
-    "If the first URI in the route set does not contain the lr parameter, the UAC MUST place the first URI from the
-    route set into the Request-URI ... and the remote target URI into the Route header field as the last value."
+    "If the first URI in the route set does not contain the lr parameter, the UAC MUST place the first URI
+    from the route set into the Request-URI ... and the remote target URI into the Route header field as the
+    last value."
     """
     target = request_uri_of(target)
     if not routes:
@@ -103,9 +104,9 @@ def plan_route(target: str, routes: Sequence[str]) -> tuple[str, list[str], str]
 def response_flow(via: ViaInfo, flow: Flow) -> Flow:
     """The way of the responses (section 18.2.2; RFC 3581 section 4).
 
-    Streams: the connection of the request. UDP: with `rport` the source. Without it the port of sent-by, unless the
-    host of sent-by is not the source: then a NAT stands between and only the source leads back (a deviation from
-    18.2.2 that every deployed server makes). `maddr` is ignored: multicast is not spoken here.
+    Streams: the connection of the request. UDP: with `rport` the source. Without it the port of sent-by,
+    unless the host of sent-by is not the source: then a NAT stands between and only the source leads back
+    (a deviation from 18.2.2 that every deployed server makes). `maddr` is ignored: no multicast here.
     """
     if flow.reliable or via.rport is not None or via.port == flow.remote[1] or via.host != flow.remote[0]:
         return flow

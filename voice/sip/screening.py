@@ -1,4 +1,4 @@
-"""What a request must pass before anybody deals with it: RFC 3261 section 8.2, in the order of that section."""
+"""What a request must pass before anybody deals with it: RFC 3261 section 8.2, in its order."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -45,6 +45,6 @@ def screen(request: Request, *, methods: Collection[str], merged: bool, max_body
 
 def unsupported(request: Request) -> list[str]:
     """The option tags of Require that we do not know. Proxy-Require is for proxies alone (20.29)."""
-    if "Require" not in request.headers.keys():  # noqa: SIM118 (sipmessage.Headers is no mapping)
+    if not request.headers.getlist("Require"):
         return []
     return [tag for tag in headers(request, "Require") if tag.lower() not in _SUPPORTED]

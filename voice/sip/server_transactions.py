@@ -29,7 +29,7 @@ class ServerTransaction(Transaction):
         self.on_cancel: Callable[[ServerTransaction], None] = _nothing_to_cancel
         """Who is told that the peer has withdrawn the request (9.2)."""
         self.answered_elsewhere = False
-        """Whether the way of the responses was changed once, because the connection of the request had closed."""
+        """Whether the responses go another way, because the connection of the request has closed."""
 
     def start(self) -> None:
         """The request has just come for the first time."""
@@ -42,7 +42,7 @@ class ServerTransaction(Transaction):
         self.feed(what, response)
 
     def reroute(self, flow: Flow) -> None:
-        """Section 18.2.2: the connection is gone, a new one leads to the sent-by. What it may have lost goes again."""
+        """18.2.2: the connection is gone, a new one leads to the sent-by. What may be lost goes again."""
         if self.answered_elsewhere or self.ended:
             return
         self.answered_elsewhere = True
@@ -55,6 +55,8 @@ class ServerTransaction(Transaction):
             self.status = message.code
             self.to_tag = to_tag(message) or self.to_tag
             self._data = serialize(message)
+            if message.code >= 200:
+                self.on_cancel = _nothing_to_cancel
         self._host.transmit(self._data, self.flow)
 
     def repeat(self, _: Message | None = None) -> None:
@@ -75,12 +77,12 @@ repeat = ServerTransaction.repeat
 class InviteServer(ServerTransaction):
     """INVITE server transaction (17.2.1, figure 7; RFC 6026 section 8.5).
 
-    Proceeding   the transaction user is at it. After 200 ms without a word of it we send 100, so that the peer stops
-                 repeating. The INVITE again: the last provisional response again, when there is one.
+    Proceeding   the transaction user is at it. After 200 ms without a word of it we send 100, so that the
+                 peer stops repeating. The INVITE again: the last provisional response again, if any.
     Completed    300-699 sent: repeated over UDP at T1, doubling up to T2 (Timer G), until the ACK or Timer H.
     Confirmed    the ACK came: its repetitions are absorbed until Timer I (T4, 0 when reliable).
-    Accepted     2xx sent. The transaction user repeats it (13.3.1.4) until the ACK; here the INVITE again is absorbed
-                 for 64*T1 (Timer L), instead of looking like a new call.
+    Accepted     2xx sent. The transaction user repeats it (13.3.1.4) until the ACK; here the INVITE again
+                 is absorbed for 64*T1 (Timer L), instead of looking like a new call.
     """
 
     __slots__ = ()
@@ -133,8 +135,8 @@ class NonInviteServer(ServerTransaction):
 
     Trying       nothing sent; the request again is dropped.
     Proceeding   a provisional response was sent; the request again: that response again.
-    Completed    the final response was sent; the request again: that response again, until Timer J (64*T1, 0 when
-                 reliable). A dead transport ends nothing: the peer repeats and finds the answer kept.
+    Completed    the final response was sent; the request again: that response again, until Timer J (64*T1,
+                 0 when reliable). A dead transport ends nothing: the peer repeats and finds the answer kept.
     """
 
     __slots__ = ()

@@ -1,9 +1,9 @@
 """`InviteSession`: one call as the application sees it, on either side (RFC 3261 sections 12 to 15).
 
-The two sides of the initial INVITE are in `calling.py` (we call) and `answering.py` (we are called), offers within
-the dialog in `renegotiation.py`. What happens is told to `handler`, one event after another and never from within a
-call of the application. After `Ended` nothing more is told, and every call is without effect: a peer may hang up at
-any moment, so the application need not look before it acts.
+The two sides of the initial INVITE are in `calling.py` (we call) and `answering.py` (we are called), offers
+within the dialog in `renegotiation.py`. What happens is told to `handler`, one event after another and
+never from within a call of the application. After `Ended` nothing more is told, and every call is without
+effect: a peer may hang up at any moment, so the application need not look before it acts.
 """
 
 from collections.abc import Callable, Sequence
@@ -62,7 +62,7 @@ class InviteSession:
         self.refresh = Refresh(self)
         self._awaited: dict[int, AwaitedAck] = {}  # 2xx of ours without ACK, by CSeq number
 
-    # ---- what both sides have ----------------------------------------------------------------------------------
+    # ---- what both sides have --------------------------------------------------------------------
 
     @property
     def request(self) -> Request:
@@ -93,7 +93,7 @@ class InviteSession:
         """Whether we made the Call-ID: says who waits longer after a glare (14.1)."""
         return not self.incoming
 
-    # ---- the application: the initial INVITE -------------------------------------------------------------------
+    # ---- the application: the initial INVITE -----------------------------------------------------
 
     def ring(self, code: int = 180, headers: Sequence[tuple[str, str]] = ()) -> None:
         """Incoming: send a provisional response."""
@@ -103,9 +103,7 @@ class InviteSession:
         """Incoming: answer with 200. `body` is our answer, or our offer when the INVITE had none."""
         raise UsageError("only an incoming call can be accepted")
 
-    def reject(
-        self, code: int, headers: Sequence[tuple[str, str]] = (), *, reason: str | None = None
-    ) -> None:
+    def reject(self, code: int, headers: Sequence[tuple[str, str]] = (), *, reason: str | None = None) -> None:
         """Incoming: refuse with a final response; `reason` replaces the usual phrase."""
         raise UsageError("only an incoming call can be rejected")
 
@@ -117,7 +115,7 @@ class InviteSession:
         """Outgoing without an offer: send the ACK with our answer to the offer of the 2xx."""
         raise UsageError("only an outgoing call is acknowledged by us")
 
-    # ---- the application: within the call ----------------------------------------------------------------------
+    # ---- the application: within the call --------------------------------------------------------
 
     def bye(self, reason: str | None = None) -> None:
         """End the call, however far it has come. `reason` becomes a Reason header (RFC 3326)."""
@@ -145,7 +143,7 @@ class InviteSession:
         self.offers.refuse(code)
 
     def info(self, content_type: str, body: bytes) -> None:
-        """Send an INFO request (RFC 6086 section 4.2: the result changes nothing, unless the dialog is gone)."""
+        """Send an INFO request (RFC 6086). Its result changes nothing, unless the dialog is gone."""
         self.core.wake()
         if self.stage is Stage.ESTABLISHED and self.dialog is not None:
             draft = self.dialog.draft("INFO")
@@ -159,7 +157,7 @@ class InviteSession:
         """`bye` before the call is established."""
         raise NotImplementedError
 
-    # ---- what came from the peer, within the dialog ------------------------------------------------------------
+    # ---- what came from the peer, within the dialog ----------------------------------------------
 
     def receive(self, transaction: ServerTransaction, dialog: Dialog) -> None:
         """A request within the dialog, of a method that is allowed, with all checks of section 8.2 passed."""
@@ -198,16 +196,14 @@ class InviteSession:
         self.leave_dialog()
         self.end(EndCause.BYE, reason=transaction.request.headers.get("Reason") or "", by_peer=True)
 
-    # ---- for the parts of the session --------------------------------------------------------------------------
+    # ---- for the parts of the session ------------------------------------------------------------
 
     def tell(self, event: SessionEvent) -> None:
         """Tell the application, unless the session is over."""
         if not self.ended:
             self.core.deliver(self, event)
 
-    def end(
-        self, cause: EndCause, code: int | None = None, reason: str = "", *, by_peer: bool = False
-    ) -> None:
+    def end(self, cause: EndCause, code: int | None = None, reason: str = "", *, by_peer: bool = False) -> None:
         """Tell the application that this is the end; once."""
         if not self.ended:
             self.tell(Ended(cause, code, reason, by_peer))
@@ -234,7 +230,7 @@ class InviteSession:
         *,
         reason: str | None = None,
     ) -> Response:
-        fields = [*headers, ("User-Agent", self.core.identity.user_agent)]
+        fields = [*headers, ("Server", self.core.identity.user_agent)]
         return response_to(
             transaction.request,
             code,
@@ -283,9 +279,7 @@ class InviteSession:
         """What an INVITE or UPDATE of ours says of our abilities and of the session timer."""
         return [("Allow", ", ".join(METHODS)), ("Supported", SUPPORTED), *self.refresh.fields()]
 
-    def send(
-        self, draft: Draft, on_response: Callable[[Response], None], dialog: Dialog | None = None
-    ) -> Outgoing:
+    def send(self, draft: Draft, on_response: Callable[[Response], None], dialog: Dialog | None = None) -> Outgoing:
         """Send a request within the dialog."""
         dialog = dialog or self.dialog
         if dialog is None:
@@ -303,7 +297,7 @@ class InviteSession:
         return outgoing
 
     def send_ack(self, invite: Outgoing, dialog: Dialog, body: bytes = b"") -> tuple[bytes, Flow]:
-        """The ACK of a 2xx (13.2.2.4): a request of its own, with the CSeq number and credentials of the INVITE."""
+        """The ACK of a 2xx (13.2.2.4): with the CSeq number and the credentials of the INVITE."""
         draft = dialog.draft("ACK")
         draft.body, draft.content_type = body, SDP
         via = self.core.via(dialog.flow, new_branch(self.core.random))
@@ -329,7 +323,7 @@ class InviteSession:
             self.core.leave_dialog(self.dialog)
 
     def ends_with(self, response: Response) -> bool:
-        """Section 12.2.1.2: 481 or 408 to a request within the dialog means that the dialog is gone; leave it by BYE."""
+        """12.2.1.2: 481 or 408 to a request within the dialog means that it is gone; leave it by BYE."""
         if response.code not in (408, 481) or self.ended:
             return False
         self.send_bye(None)

@@ -1,6 +1,7 @@
-"""Session timers: RFC 4028. Finds out with every INVITE, UPDATE and its 2xx who refreshes the session, and how often.
+"""Session timers (RFC 4028): every INVITE, UPDATE and its 2xx says who refreshes the session, and when.
 
-In a message "uac" and "uas" mean the sides of that one transaction, not of the call; here they become "we" or "they".
+In a message "uac" and "uas" mean the sides of that one transaction, not of the call; here they become "we"
+or "they".
 """
 
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ class SessionTimer:
 
     @property
     def refresh_after(self) -> float:
-        """Section 10: "It is RECOMMENDED that this refresh be sent once half the session interval has elapsed." """
+        """Section 10: RECOMMENDED is a refresh "once half the session interval has elapsed"."""
         return self.interval / 2
 
     @property
@@ -54,8 +55,8 @@ def asked(message: Message) -> Asked:
 
 
 def too_small(request: Request, policy: SessionTimerPolicy) -> bool:
-    """Section 9: whether to answer 422. Only to a peer that says it knows timers: another could not mend it."""
-    if "Session-Expires" not in request.headers.keys():  # noqa: SIM118 (sipmessage.Headers is no mapping)
+    """Section 9: whether to answer 422. Only to a peer that knows timers: another could not mend it."""
+    if not request.headers.getlist("Session-Expires"):
         return False
     wish = asked(request)
     return wish.supported and wish.interval is not None and wish.interval < policy.minimum
@@ -64,8 +65,9 @@ def too_small(request: Request, policy: SessionTimerPolicy) -> bool:
 def answer(request: Request) -> tuple[SessionTimer | None, list[tuple[str, str]]]:
     """Our part in a 2xx (section 9, table 2): the agreement and the header fields that state it.
 
-    Nobody asked: no timer, since a device that forgets its refresh would lose its alarm call. Asked without saying
-    who refreshes: we do, for the same reason. A peer that does not know timers never refreshes; a proxy asked then.
+    Nobody asked: no timer, since a device that forgets its refresh would lose its alarm call. Asked without
+    saying who refreshes: we do, for the same reason. A peer that does not know timers never refreshes; a
+    proxy asked then.
     """
     wish = asked(request)
     if wish.interval is None:
@@ -85,9 +87,7 @@ def settle(response: Response) -> SessionTimer | None:
     return SessionTimer(wish.interval, we_refresh=wish.refresher != "uas")
 
 
-def request_fields(
-    interval: int | None, minimum: int | None, refresher: str | None = None
-) -> list[tuple[str, str]]:
+def request_fields(interval: int | None, minimum: int | None, refresher: str | None = None) -> list[tuple[str, str]]:
     """Session-Expires and Min-SE of a request of ours (section 7.1)."""
     if interval is None:
         return []

@@ -24,7 +24,7 @@ class Timing:
     completed: float = 32.0
     """Timer D over UDP: at least 32 s (section 17.1.1.2)."""
     ringing: float = 185.0
-    """An INVITE that rings for longer than this without any new response is cancelled (Timer C, section 16.6)."""
+    """An INVITE that rings for longer without any new response is cancelled (Timer C, section 16.6)."""
 
     @property
     def timeout(self) -> float:
@@ -60,7 +60,7 @@ class Timer:
 
 
 class TimerQueue:
-    """A heap of deadlines with lazy deletion, rebuilt when more than half of it is cancelled: memory stays bounded."""
+    """A heap of deadlines with lazy deletion, rebuilt when more than half of it is cancelled."""
 
     _KEPT = 256  # below this many cancelled entries a rebuild is not worth it
 
@@ -73,7 +73,7 @@ class TimerQueue:
         return len(self._heap) - self._cancelled
 
     def at(self, when: float, action: Callable[[], None]) -> Timer:
-        """Call `action` from the first `run(now)` with `now >= when`; equal deadlines fire in order of setting."""
+        """Call `action` at the first `run(now)` with `now >= when`; equal deadlines in order of setting."""
         timer = Timer(self, when, action)
         heapq.heappush(self._heap, (when, next(self._order), timer))
         return timer

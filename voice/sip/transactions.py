@@ -1,7 +1,8 @@
 """What the four transactions of RFC 3261 section 17 have in common, and how a message finds its transaction.
 
-A transaction is a table: (state, input) -> (next state, actions). What the table does not name is ignored, which is
-what the figures of the RFC mean by drawing no arrow. Tables: `client_transactions.py`, `server_transactions.py`.
+A transaction is a table: (state, input) -> (next state, actions). What the table does not name is ignored,
+which is what the figures of the RFC mean by drawing no arrow. Tables: `client_transactions.py`,
+`server_transactions.py`.
 """
 
 from collections.abc import Callable, Mapping
@@ -26,7 +27,7 @@ class State(StrEnum):
 
 
 class Input(StrEnum):
-    """What can happen to a transaction: a message, a word of the transaction user, a timer, a dead transport."""
+    """What can happen: a message, a word of the transaction user, a timer, a dead transport."""
 
     REQUEST = "request received again"
     ACK = "ACK received"
@@ -78,9 +79,7 @@ class Transaction:
 
     TABLE: ClassVar[Table] = {}
 
-    def __init__(
-        self, host: Host, key: "Key", request: Request, flow: Flow, ended: Callable[["Key"], None]
-    ) -> None:
+    def __init__(self, host: Host, key: "Key", request: Request, flow: Flow, ended: Callable[["Key"], None]) -> None:
         self._host = host
         self._ended = ended
         self._timers: dict[Input, Timer] = {}
@@ -146,8 +145,8 @@ def client_key(via: ViaInfo, method: str) -> Key:
 def server_key(request: Request, via: ViaInfo, method: str | None = None) -> Key:
     """Section 17.2.3: branch, sent-by and method, where the method of an ACK counts as INVITE.
 
-    Call-ID and CSeq number are part of the name too: they never differ within a transaction, and a device that uses
-    its branch again for its next call would otherwise have that call swallowed as a repetition.
+    Call-ID and CSeq number are part of the name too: they never differ within a transaction, and a device
+    that uses its branch again for its next call would otherwise have that call swallowed as a repetition.
     Without the magic cookie the peer is of RFC 2543, and Request-URI and From tag count as well. The To tag
     stands apart (`same_recipient`), since that of an ACK is the one of our response.
     `method` asks for another transaction with the same names: the INVITE that a CANCEL wants to stop (9.2).
@@ -174,7 +173,7 @@ def merge_key(request: Request) -> Key:
 
 
 def same_recipient(request: Request, first: Request, response_tag: str | None) -> bool:
-    """The To tag rule for RFC 2543 peers: an ACK has the tag of our response, a repetition that of the request."""
+    """The To tag of RFC 2543 peers: an ACK has that of our response, a repetition that of the request."""
     tag = to_tag(request)
     if request.method == "ACK":
         return tag == (to_tag(first) or response_tag)

@@ -1,7 +1,7 @@
 """The signalling core: everything of RFC 3261 that a user agent does, without I/O and without a clock.
 
-Input: `receive`, `flow_failed`, `handle_timer`, the calls of the application, and the methods of the sessions.
-Output: `next_output`, one after another, and `next_timer`. The shell is `endpoint.py`.
+Input: `receive`, `flow_failed`, `handle_timer`, the calls of the application, and the methods of the
+sessions. Output: `next_output`, one after another, and `next_timer`. The shell is `endpoint.py`.
 
 The way of a request: `receive` parses, `_request` finds its transaction or opens one, `screening` checks it,
 `_dispatch` hands it to a dialog, a new session, the registrar or the application.
@@ -144,7 +144,7 @@ class UserAgent:
         self._dialogs: dict[DialogKey, tuple[Dialog, InviteSession]] = {}
         self._in_hand: ServerTransaction | None = None
 
-    # ---- input -------------------------------------------------------------------------------------------------
+    # ---- input -----------------------------------------------------------------------------------
 
     def receive(self, data: bytes, flow: Flow, now: float) -> None:
         """One message from the network. Nothing that a peer sends raises here."""
@@ -155,7 +155,7 @@ class UserAgent:
             return
         self.counters.received += 1
         try:
-            message = parse(data)
+            message = parse(data, stream=flow.reliable)
         except MessageError as error:
             self._not_understood(error, flow)
             return
@@ -171,7 +171,7 @@ class UserAgent:
         self.timers.run(now)
 
     def flow_failed(self, flow: Flow, now: float) -> None:
-        """A flow cannot deliver or was closed (18.4): the transactions on it learn it, its dialogs look for another."""
+        """A flow cannot deliver or was closed (18.4): its transactions learn it, its dialogs take another."""
         self.now = now
         self._in_hand = None
         for client in [one for one in self._clients.values() if one.flow == flow]:
@@ -209,7 +209,7 @@ class UserAgent:
         """Client transactions, server transactions, dialogs and timers that are alive."""
         return len(self._clients), len(self._servers), len(self._dialogs), len(self.timers)
 
-    # ---- the application ---------------------------------------------------------------------------------------
+    # ---- the application -------------------------------------------------------------------------
 
     def dial(
         self,
@@ -271,22 +271,20 @@ class UserAgent:
             if response.code >= 200:
                 self._outputs.append(Reply(lambda: done(response)))
 
-        outgoing = Outgoing(
-            self, draft, next_seq=lambda: next(numbers), on_response=heard, credentials=credentials
-        )
+        outgoing = Outgoing(self, draft, next_seq=lambda: next(numbers), on_response=heard, credentials=credentials)
         outgoing.start(_way_to(target))
 
     def reply_message(
         self, transaction: ServerTransaction, reply: MessageReply | None, accepted: Sequence[str]
     ) -> None:
-        """Answer a MESSAGE; None: nobody takes such a body, and 415 says what is taken (RFC 3428 section 7)."""
+        """Answer a MESSAGE; None: nobody takes such a body, and 415 says what is taken (RFC 3428)."""
         self.wake()
         if reply is None:
             self._reply(transaction, 415, [("Accept", ", ".join(accepted))])
         else:
             self._reply(transaction, reply.code, reply.headers, reply.body, reply.content_type)
 
-    # ---- responses ---------------------------------------------------------------------------------------------
+    # ---- responses -------------------------------------------------------------------------------
 
     def _response(self, response: Response) -> None:
         """Section 18.1.2. The branch is the proof that it is ours: nobody guesses 80 random bits."""
@@ -300,10 +298,10 @@ class UserAgent:
         else:
             transaction.receive(response)
 
-    # ---- requests ----------------------------------------------------------------------------------------------
+    # ---- requests --------------------------------------------------------------------------------
 
     def _not_understood(self, error: MessageError, flow: Flow) -> None:
-        """What cannot be parsed is counted, and answered where a Via allows; an ACK and a response never are."""
+        """What cannot be parsed is counted, and answered where a Via allows, but no ACK and no response."""
         self.counters.unparseable += 1
         request = error.partial
         if request is not None and request.method != "ACK":
@@ -330,9 +328,7 @@ class UserAgent:
         via = top_via(request)
         key = server_key(request, via)
         known = self._servers.get(key)
-        if known is not None and (
-            not is_rfc2543(key) or same_recipient(request, known.request, known.to_tag)
-        ):
+        if known is not None and (not is_rfc2543(key) or same_recipient(request, known.request, known.to_tag)):
             self._again(known, request)
         elif request.method == "ACK":
             self._ack(request)
@@ -359,9 +355,7 @@ class UserAgent:
 
     def _open(self, request: Request, via: ViaInfo, key: Key, flow: Flow) -> ServerTransaction:
         kind = InviteServer if request.method == "INVITE" else NonInviteServer
-        transaction = self._servers[key] = self._in_hand = kind(
-            self, key, request, via, flow, self._server_ended
-        )
+        transaction = self._servers[key] = self._in_hand = kind(self, key, request, via, flow, self._server_ended)
         transaction.start()
         return transaction
 
@@ -393,7 +387,7 @@ class UserAgent:
             self._outside_dialog(transaction)
 
     def _cancel(self, transaction: ServerTransaction) -> None:
-        """Section 9.2: 481 when there is nothing to cancel, else 200 at once; after a final response no more than that."""
+        """Section 9.2: 481 without anything to cancel, else 200; after a final response no more than that."""
         request = transaction.request
         invite = self._servers.get(server_key(request, transaction.via, "INVITE"))
         if invite is None:
@@ -471,7 +465,7 @@ class UserAgent:
                 transaction.request,
                 code,
                 to_tag=tag or new_tag(self.random),
-                headers=[*headers, ("User-Agent", self.identity.user_agent)],
+                headers=[*headers, ("Server", self.identity.user_agent)],
                 body=body,
                 content_type=content_type,
             )
@@ -483,7 +477,7 @@ class UserAgent:
             response.headers.set("To", f"{response.headers['To']};tag={new_tag(self.random)}")
         return response
 
-    # ---- for transactions and sessions (the protocol `Core`) ---------------------------------------------------
+    # ---- for transactions and sessions (the protocol `Core`) -------------------------------------
 
     def transmit(self, data: bytes, flow: Flow) -> None:
         self.counters.sent += 1

@@ -1,9 +1,9 @@
-"""A conversation with the signalling core in virtual time: say what a peer sends, advance, look at what is sent back.
+"""A conversation with the signalling core in virtual time: what a peer sends, time passing, what is sent back.
 
-    talk = Conversation()
-    talk.peer.invite()              # the peer's INVITE arrives
-    talk.session.accept(ANSWER)     # the application answers
-    assert talk.sent() == ["200"]   # everything sent since the last look, as methods and codes
+talk = Conversation()
+talk.peer.invite()              # the peer's INVITE arrives
+talk.session.accept(ANSWER)     # the application answers
+assert talk.sent() == ["200"]   # everything sent since the last look, as methods and codes
 """
 
 from dataclasses import dataclass, field, replace
@@ -14,7 +14,7 @@ from voice.sip.digest import Credentials
 from voice.sip.endpoint import Identity
 from voice.sip.events import Deliver, IncomingCall, MessageArrived, Reply, Resolve, Send, SessionEvent
 from voice.sip.flow import Flow, host_port
-from voice.sip.message import Message, Request, Response, cseq, parse, to_tag, top_via
+from voice.sip.message import Message, MessageError, Request, Response, cseq, parse, to_tag, top_via
 from voice.sip.session import InviteSession
 from voice.sip.timers import Timing
 from voice.sip.useragent import MessageReply, UserAgent
@@ -98,7 +98,7 @@ class Conversation:
         while (output := self.agent.next_output()) is not None:
             match output:
                 case Send(data=data, flow=flow):
-                    self.log.append(parse(data))
+                    self.log.append(read_own(data))
                     self.flows.append(flow)
                 case Deliver(session=session, event=event):
                     session.handler(event)
@@ -135,7 +135,9 @@ class Conversation:
         self.agent.flow_failed(flow, self.clock)
         self._drain()
 
-    def call(self, uri: str = "sip:bob@198.51.100.7", *, body: bytes | None = OFFER, **options: object) -> InviteSession:
+    def call(
+        self, uri: str = "sip:bob@198.51.100.7", *, body: bytes | None = OFFER, **options: object
+    ) -> InviteSession:
         target = Target(uri, **{k: options.pop(k) for k in ("flow", "route", "next_hop") if k in options})  # type: ignore[arg-type]
         return self.agent.dial(target, body=body, handler=self.events.append, **options)  # type: ignore[arg-type]
 
@@ -171,6 +173,14 @@ class Conversation:
         new = list(self.events)
         self.events.clear()
         return new
+
+
+def read_own(data: bytes) -> Message:
+    """What we sent. The refusal of a bad request repeats its fields, bad as they are."""
+    try:
+        return parse(data)
+    except MessageError:
+        return Response(int(data.split(None, 2)[1]), "")
 
 
 def name(message: Message) -> str:
@@ -319,4 +329,3 @@ def credentials() -> Credentials:
 
 def other_flow(flow: Flow, port: int) -> Flow:
     return replace(flow, remote=(flow.remote[0], port))
-

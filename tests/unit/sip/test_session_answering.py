@@ -1,8 +1,8 @@
 """Calls that we answer: RFC 3261 sections 9.2, 12.1.1, 13.3, 15."""
 
 import pytest
-from tests.unit.sip.conversation import ANSWER, OFFER, Conversation, established, times
 
+from tests.unit.sip.conversation import ANSWER, OFFER, Conversation, established, times
 from voice.errors import UsageError
 from voice.sip.digest import Authenticator
 from voice.sip.events import Confirmed, EndCause, Ended, InfoReceived

@@ -1,6 +1,7 @@
 """Calls that we make: RFC 3261 sections 8.1, 9.1, 12.1.2, 13.2, 22.2, and forks."""
 
 import pytest
+
 from tests.unit.sip.conversation import (
     ANSWER,
     OFFER,
@@ -11,7 +12,6 @@ from tests.unit.sip.conversation import (
     credentials,
     dialled,
 )
-
 from voice.errors import UsageError
 from voice.sip.events import Answered, EndCause, Ended, OfferAnswered, Progress
 from voice.sip.message import Request, cseq, from_tag, serialize, to_tag, top_via
@@ -35,7 +35,7 @@ def test_an_invite_has_what_section_8_1_1_asks_for() -> None:
     assert "UPDATE" in invite.headers["Allow"]
     assert branch_of(invite).startswith("z9hG4bK")
     assert top_via(invite).rport == ""
-    assert list(invite.headers.keys())[0] == "Via"
+    assert next(iter(invite.headers.keys())) == "Via"
 
 
 def test_a_caller_may_be_named() -> None:
@@ -123,7 +123,7 @@ def test_an_invite_without_an_offer_is_acknowledged_when_the_application_has_an_
     session = talk.call(body=None)
     invite = talk.last()
     assert invite.body == b""
-    assert "Content-Type" not in invite.headers.keys()
+    assert "Content-Type" not in invite.headers
     talk.peer.answer(invite, 200, body=OFFER)
     talk.peer.answer(invite, 200, body=OFFER)
     assert talk.sent() == []
@@ -399,8 +399,8 @@ def test_a_proxy_and_the_callee_may_both_ask() -> None:
     talk.peer.answer(talk.last(), 407, headers=(proxy,))
     talk.peer.answer(talk.last(), 401, headers=(CHALLENGE.format("c", ""),))
     last = talk.last()
-    assert "Proxy-Authorization" in last.headers.keys()
-    assert "Authorization" in last.headers.keys()
+    assert "Proxy-Authorization" in last.headers
+    assert "Authorization" in last.headers
 
 
 def test_without_credentials_a_challenge_is_the_end() -> None:
@@ -428,7 +428,7 @@ def test_a_challenged_bye_is_answered() -> None:
     talk.peer.answer(bye, 401, headers=(CHALLENGE.format("n1", ""),))
     again = talk.last()
     assert cseq(again) == (cseq(bye)[0] + 1, "BYE")
-    assert "Authorization" in again.headers.keys()
+    assert "Authorization" in again.headers
 
 
 # ---- ways
@@ -557,7 +557,11 @@ def test_info_is_sent_within_the_dialog() -> None:
     session.info("application/dtmf-relay", b"Signal=5")
     info = talk.last()
     assert isinstance(info, Request)
-    assert (info.method, info.body, info.headers["Content-Type"]) == ("INFO", b"Signal=5", "application/dtmf-relay")
+    assert (info.method, info.body, info.headers["Content-Type"]) == (
+        "INFO",
+        b"Signal=5",
+        "application/dtmf-relay",
+    )
     talk.peer.answer(info, 481)
     assert talk.told() == [Ended(EndCause.BYE, 481, "Whatever", by_peer=True)]
 

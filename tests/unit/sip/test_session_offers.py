@@ -1,8 +1,8 @@
 """Offers within the dialog: re-INVITE (RFC 3261 section 14), UPDATE (RFC 3311), glare, and their refusals."""
 
 import pytest
-from tests.unit.sip.conversation import ANSWER, OFFER, OTHER, Conversation, dialled, established, times
 
+from tests.unit.sip.conversation import ANSWER, OFFER, OTHER, Conversation, dialled, established, times
 from voice.sip.events import (
     Confirmed,
     EndCause,

@@ -1,14 +1,13 @@
 """Session timers, RFC 4028, both ways."""
 
 import pytest
-from tests.unit.sip.conversation import ANSWER, OTHER, Conversation, dialled, established
 
+from tests.unit.sip.conversation import ANSWER, OFFER, OTHER, Conversation, dialled, established
 from voice.sip.core import SessionTimerPolicy
 from voice.sip.events import EndCause, Ended, OfferAnswered
 from voice.sip.message import Request
 from voice.sip.session import InviteSession
 from voice.sip.session_timer import SessionTimer, asked
-from tests.unit.sip.conversation import OFFER
 
 
 def called(*headers: str) -> Conversation:
@@ -41,7 +40,7 @@ def test_half_the_interval_until_the_refresh_and_bye_a_little_before_the_end() -
 
 def test_a_caller_who_asks_for_nothing_gets_no_timer() -> None:
     talk = called("Supported: timer")
-    assert "Session-Expires" not in talk.log[0].headers.keys()
+    assert "Session-Expires" not in talk.log[0].headers
     talk.advance(10_000)
     assert not talk.session.ended
 
@@ -125,7 +124,7 @@ def test_a_small_interval_of_a_proxy_for_a_caller_without_timers_is_ours_to_keep
     talk = called("Session-Expires: 60")
     ok = talk.log[0]
     assert ok.headers["Session-Expires"] == "60;refresher=uas"
-    assert "Require" not in ok.headers.keys()
+    assert "Require" not in ok.headers
 
 
 def test_a_refresh_with_a_smaller_interval_gets_422_and_the_call_goes_on() -> None:
@@ -138,7 +137,7 @@ def test_a_refresh_with_a_smaller_interval_gets_422_and_the_call_goes_on() -> No
 
 def test_nonsense_in_session_expires_counts_as_absent() -> None:
     talk = called("Supported: timer", "Session-Expires: soon")
-    assert "Session-Expires" not in talk.log[0].headers.keys()
+    assert "Session-Expires" not in talk.log[0].headers
 
 
 # ---- we call
@@ -182,7 +181,7 @@ def test_a_422_to_our_invite_is_met_with_a_longer_interval() -> None:
     talk = Conversation(session_timer=SessionTimerPolicy(interval=300))
     talk.call()
     talk.peer.answer(talk.last(), 422, headers=("Min-SE: 900",))
-    ack, invite = talk.messages_sent()
+    _, invite = talk.messages_sent()
     assert invite.headers["Session-Expires"] == "900"
     assert invite.headers["Min-SE"] == "900"
     talk.peer.answer(invite, 200, body=ANSWER)
@@ -260,5 +259,5 @@ def test_hanging_up_stops_the_timers() -> None:
 def test_a_call_without_a_timer_gets_none_by_a_re_invite() -> None:
     talk, session = dialled()
     session.reoffer(OTHER)
-    assert "Session-Expires" not in talk.last().headers.keys()
+    assert "Session-Expires" not in talk.last().headers
     assert established().session.refresh.fields() == []

@@ -1,8 +1,8 @@
 """Client transactions, RFC 3261 section 17.1 and RFC 6026: one rule, one test."""
 
 import pytest
-from tests.unit.sip.conversation import ANSWER, Conversation, branch_of, name, times
 
+from tests.unit.sip.conversation import ANSWER, Conversation, branch_of, name, times
 from voice.sip.core import Target
 from voice.sip.events import Answered, EndCause, Ended, Progress
 from voice.sip.message import Request, Response, to_tag

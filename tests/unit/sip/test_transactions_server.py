@@ -1,8 +1,8 @@
 """Server transactions, RFC 3261 section 17.2 and RFC 6026: one rule, one test."""
 
 import pytest
-from tests.unit.sip.conversation import ANSWER, PEER, Conversation, other_flow, times
 
+from tests.unit.sip.conversation import ANSWER, PEER, Conversation, other_flow, times
 from voice.sip.core import Limits
 from voice.sip.events import EndCause, Ended
 from voice.sip.message import to_tag, top_via
@@ -193,17 +193,13 @@ def test_received_and_rport_are_put_into_the_via() -> None:
 
 def test_without_rport_the_response_goes_to_the_port_of_sent_by() -> None:
     talk = Conversation()
-    talk.peer.request(
-        "OPTIONS", via="SIP/2.0/UDP 198.51.100.7:5070;branch=z9hG4bK1", flow=other_flow(talk.flow, 40000)
-    )
+    talk.peer.request("OPTIONS", via="SIP/2.0/UDP 198.51.100.7:5070;branch=z9hG4bK1", flow=other_flow(talk.flow, 40000))
     assert talk.last_flow().remote == (PEER[0], 5070)
 
 
 def test_without_rport_but_behind_a_nat_the_response_goes_to_the_source() -> None:
     talk = Conversation()
-    talk.peer.request(
-        "OPTIONS", via="SIP/2.0/UDP 10.0.0.5:5070;branch=z9hG4bK1", flow=other_flow(talk.flow, 40000)
-    )
+    talk.peer.request("OPTIONS", via="SIP/2.0/UDP 10.0.0.5:5070;branch=z9hG4bK1", flow=other_flow(talk.flow, 40000))
     assert talk.last_flow().remote == (PEER[0], 40000)
     assert top_via(talk.last()).received == PEER[0]
 
