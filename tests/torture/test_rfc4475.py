@@ -108,7 +108,7 @@ CASES = {
     "regescrt": Case("3.3.14", answers=(200,)),
     "sdp01": Case("3.3.15", rings=True),
     # 3.4 backward compatibility
-    "inv2543": Case("3.4.1", rings=True),
+    "inv2543": Case("3.4.1", rings=True),  # by UDP; by a stream it lacks a Content-Length
 }
 
 
@@ -182,7 +182,8 @@ STREAM = Flow("TCP", ("192.0.2.1", 5060), ("198.51.100.7", 40000), 7)
 @pytest.mark.parametrize("flow", [DATAGRAM, STREAM], ids=["udp", "tcp"])
 @pytest.mark.parametrize("name", CASES)
 def test_the_core_answers_as_it_should_and_the_next_message_is_not_harmed(name: str, flow: Flow) -> None:
-    case = CASES[name]
+    unframed = name == "inv2543" and flow is STREAM
+    case = Case("3.4.1", answers=(400,)) if unframed else CASES[name]
     talk = Conversation(registrar=Registrar(None, clock=SystemClock()))
     assert answers(talk, data(name), flow) == (list(case.answers), int(case.rings))
     following = data("lwsdisp").replace(b"z9hG4bKkdjuw", b"z9hG4bKnext").replace(b"lwsdisp", b"next")
@@ -207,9 +208,7 @@ def test_wsinv_white_space_folding_and_compact_names_are_read_through() -> None:
     assert header(message, "UnknownHeaderWithUnusualValue") == ";;,,;;,;"
     contact = message.headers["Contact"]
     assert params_of(contact) == {"newparam": "newvalue", "secondparam": None, "q": "0.33"}
-    assert (
-        uri_of(message.headers["Route"]) == "sip:services.example.com;lr;unknownwith=value;unknown-no-value"
-    )
+    assert uri_of(message.headers["Route"]) == "sip:services.example.com;lr;unknownwith=value;unknown-no-value"
     assert len(message.body) == 150
 
 

@@ -32,7 +32,7 @@ _CANONICAL = dict(_NAMES.values())
 
 TOKEN = r"[A-Za-z0-9\-.!%*_+`'~]++"
 _QUOTED_STRING = r'"(?:[^"\\]|\\.)*+"'
-PARAMS = rf"(?:\s*;(?:\s*{TOKEN}(?:\s*=\s*(?:{_QUOTED_STRING}|[^\s;,\"<>]++))?)?)*+\s*"
+PARAMS = rf"(?:\s*;(?:\s*{TOKEN}(?:\s*=\s*(?:{_QUOTED_STRING}|[^\s;,\"<>]*+))?)?)*+\s*"
 NAME_ADDR = re.compile(
     rf"\s*(?:{_QUOTED_STRING}\s*|[^<>\"]*+)<\s*[A-Za-z][A-Za-z0-9+.-]*+:[^<>\"\s]++\s*>{PARAMS}"
     rf"|\s*[A-Za-z][A-Za-z0-9+.-]*+:[^<>\"\s;?,]++{PARAMS}",
