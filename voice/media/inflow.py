@@ -256,7 +256,7 @@ class Inflow:
 
     def _clock(self, now: float) -> int:
         """The arrival clock, in samples."""
-        return max(0, int((now - self.origin) * RATE))
+        return max(0, round((now - self.origin) * RATE))
 
     def _place(self, timestamp: int, now: float) -> None:
         """Move on to where audio with this timestamp belongs."""
