@@ -54,9 +54,7 @@ class Connections:
         """Open a listener. Raises ConfigurationError when the address cannot be had."""
         context = self._server_context if protocol == TLS else None
         if protocol == TLS and context is None:
-            raise ConfigurationError(
-                "[sip] tls is set without a certificate: set [sip] certificate and private_key"
-            )
+            raise ConfigurationError("[sip] tls is set without a certificate: set [sip] certificate and private_key")
         sock = listening_socket(protocol, address)
         local = address_of(sock.getsockname())
         server = await asyncio.get_running_loop().create_server(

@@ -218,9 +218,7 @@ class Challenge:
         """Whether our answer was right and only the nonce too old: answer again, the password is fine."""
         return self.parameters.get("stale", "").lower() == "true"
 
-    def answer(
-        self, method: str, uri: str, credentials: Credentials, nonce_count: int, cnonce: str
-    ) -> tuple[str, str]:
+    def answer(self, method: str, uri: str, credentials: Credentials, nonce_count: int, cnonce: str) -> tuple[str, str]:
         """The header that proves `credentials`. `nonce_count` starts at 1 for each nonce."""
         given = {"nonce": self.parameters["nonce"], "uri": uri}
         if "auth" in _tokens(self.parameters.get("qop", "")):
@@ -228,9 +226,7 @@ class Challenge:
         elif self.algorithm.endswith("-sess"):
             given["cnonce"] = cnonce
         realm = self.parameters["realm"]
-        response = digest_response(
-            self.algorithm, credentials.username, realm, credentials.password, method, given
-        )
+        response = digest_response(self.algorithm, credentials.username, realm, credentials.password, method, given)
         parts = [
             f"username={quote_string(credentials.username)}",
             f"realm={quote_string(realm)}",
@@ -279,9 +275,7 @@ def answer_challenge(
 # -----------------------------------------------------------------------------------
 
 
-def digest_response(
-    algorithm: str, user: str, realm: str, password: str, method: str, answer: dict[str, str]
-) -> str:
+def digest_response(algorithm: str, user: str, realm: str, password: str, method: str, answer: dict[str, str]) -> str:
     """The `response` parameter (RFC 7616 3.4.1); `answer` has nonce, uri, and with qop nc and cnonce."""
     base, session = _split_algorithm(algorithm)
     nonce, cnonce = answer["nonce"], answer.get("cnonce", "")

@@ -4,9 +4,7 @@ import re
 
 _HIDDEN = "***"
 
-_CREDENTIALS = re.compile(
-    r"^((?:proxy-)?authorization[ \t]*:[ \t]*\S+)[ \t].*$", re.IGNORECASE | re.MULTILINE
-)
+_CREDENTIALS = re.compile(r"^((?:proxy-)?authorization[ \t]*:[ \t]*\S+)[ \t].*$", re.IGNORECASE | re.MULTILINE)
 _SDP_KEYS = re.compile(r"^(a=crypto:\d+ \S+ inline:|a=ice-pwd:|k=).*$", re.MULTILINE)
 _INFO = re.compile(r"\AINFO ")
 _DTMF = re.compile(r"application/(dtmf|vnd\.)", re.IGNORECASE)
@@ -17,9 +15,7 @@ _URI_USER = re.compile(r"\b(sips?:)[^@<>\s\"]+@", re.IGNORECASE)
 _TEL = re.compile(r"\b(tel:)[^;<>\s\"]+", re.IGNORECASE)
 _QUOTED_NAME = re.compile(r'"(?:[^"\\\r\n]|\\.)*+"(?=[ \t]*<)')
 _PLAIN_NAME = re.compile(r"^([A-Za-z-]+[ \t]*:[ \t]*)[^<>\"=;\r\n]+?([ \t]*<(?:sips?|tel):)", re.MULTILINE)
-_FREE_TEXT = re.compile(
-    r"^((?:subject|s|geolocation|call-info|organization)[ \t]*:).*$", re.IGNORECASE | re.MULTILINE
-)
+_FREE_TEXT = re.compile(r"^((?:subject|s|geolocation|call-info|organization)[ \t]*:).*$", re.IGNORECASE | re.MULTILINE)
 
 
 def masked(data: bytes, personal: bool = True, bodies: bool = True) -> str:

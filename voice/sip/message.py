@@ -133,6 +133,8 @@ def _status_line(line: str) -> tuple[Message, _Problem]:
     response.headers = HeaderFields()
     if version.upper() != "SIP/2.0":
         return response, (505, REASONS[505])
+    if "\r" in phrase or "\n" in phrase:
+        return response, (400, "Line End Within The Status-Line")
     if len(code) != 3 or not code.isascii() or not code.isdigit() or not "1" <= code[0] <= "6":
         return response, (400, "Bad Status-Line")
     response.code = int(code)
@@ -216,10 +218,7 @@ def serialize(message: Message) -> bytes:
     text = "\r\n".join(lines)
     if text.count("\n") != len(lines) - 1 or text.count("\r") != len(lines) - 1:
         raise UsageError("a header value holds a line end")
-    return (
-        f"{text}\r\nContent-Length: {len(message.body)}\r\n\r\n".encode("utf-8", "surrogateescape")
-        + message.body
-    )
+    return f"{text}\r\nContent-Length: {len(message.body)}\r\n\r\n".encode("utf-8", "surrogateescape") + message.body
 
 
 # ---- cheap reads: string scans, no typed parse ----

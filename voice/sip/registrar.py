@@ -138,11 +138,7 @@ class Registrar:
         now: float,
     ) -> list[Binding]:
         """The bindings once this contact is added, refreshed or removed."""
-        kept = [
-            binding
-            for binding in bindings
-            if not (binding.is_for(contact) and self._outdates(request, binding))
-        ]
+        kept = [binding for binding in bindings if not (binding.is_for(contact) and self._outdates(request, binding))]
         if contact.expires == 0:
             return kept
         return [

@@ -6,9 +6,7 @@ from pathlib import Path
 from voice.errors import ConfigurationError
 
 
-def server_context(
-    certificate: Path, key: Path | None = None, client_ca: Path | None = None
-) -> ssl.SSLContext:
+def server_context(certificate: Path, key: Path | None = None, client_ca: Path | None = None) -> ssl.SSLContext:
     """Context of a listener. `certificate` is PEM with the chain, `key` PEM (else it is in `certificate`).
 
     With `client_ca` every client has to prove itself by a certificate of that authority (mutual TLS).

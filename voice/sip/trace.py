@@ -65,9 +65,7 @@ class Trace:
         self._waiting: list[_Raw] = []
 
     @classmethod
-    def to_directory(
-        cls, directory: Path, clock: Clock, *, personal: bool = True, bodies: bool = True
-    ) -> "Trace":
+    def to_directory(cls, directory: Path, clock: Clock, *, personal: bool = True, bodies: bool = True) -> "Trace":
         """A trace that is also written to files of this directory."""
         return cls(clock, TraceFiles(directory), personal=personal, bodies=bodies)
 

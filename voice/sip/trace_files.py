@@ -59,9 +59,7 @@ def read_trace(directory: Path, call_id: str) -> list[TracedMessage]:
     """Every message of a call, oldest first, as any process wrote them. A torn last line is passed over."""
     quoted = json.dumps(call_id)
     found = [message for line in _lines(directory) if quoted in line and (message := _read(line)) is not None]
-    return sorted(
-        (message for message in found if message.call_id == call_id), key=lambda message: message.at
-    )
+    return sorted((message for message in found if message.call_id == call_id), key=lambda message: message.at)
 
 
 def _lines(directory: Path) -> Iterator[str]:

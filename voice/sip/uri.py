@@ -48,8 +48,8 @@ def parse_uri(text: str) -> ReceivedURI:
         if not _OPAQUE.fullmatch(rest):
             raise ValueError("URI with illegal characters")
         if scheme == "tel":
-            number, _, params = rest.partition(";")
-            return ReceivedURI(scheme, "", number, parameters=_parameters(params), text=text)
+            subscriber, _, params = rest.partition(";")
+            return ReceivedURI(scheme, "", subscriber, parameters=_parameters(params), text=text)
         return ReceivedURI(scheme, rest, text=text)
     match = _SIP.fullmatch(rest)
     if match is None:

@@ -48,9 +48,7 @@ def answered(
     now: float = 0.0,
     uri: str = URI,
 ) -> Request:
-    return register(
-        answer_challenge(challenged(server, now), "REGISTER", uri, credentials, count, "0a4f113b")
-    )
+    return register(answer_challenge(challenged(server, now), "REGISTER", uri, credentials, count, "0a4f113b"))
 
 
 # ---- the vectors ----
@@ -96,9 +94,7 @@ def test_the_example_of_rfc_7616_section_3_9_2_with_sha_512_256_and_a_name_in_ut
         "nc": "00000001",
         "cnonce": "NTg6RKcb9boFIAS3KrFK9BGeh+iDa/sm6jUMp2wds69v",
     }
-    response = digest_response(
-        "SHA-512-256", "Jäsøn Doe", "api@example.org", "Secret, or not?", "GET", answer
-    )
+    response = digest_response("SHA-512-256", "Jäsøn Doe", "api@example.org", "Secret, or not?", "GET", answer)
     # Of erratum 4897: the RFC prints a value that is not of its own inputs.
     assert response == "3798d4131c277846293534c3edc11bd8a5e4cdcbff78b05db9d95eeb1cec68a5"
 
@@ -271,9 +267,7 @@ def test_an_answer_made_for_another_method_is_refused() -> None:
         ('username="alice"', 'username="alice", username="alice"'),
     ],
 )
-def test_an_answer_that_is_incomplete_or_asks_for_what_was_not_offered_proves_nothing(
-    old: str, new: str
-) -> None:
+def test_an_answer_that_is_incomplete_or_asks_for_what_was_not_offered_proves_nothing(old: str, new: str) -> None:
     server = authenticator()
     name, value = answer_challenge(challenged(server), "REGISTER", URI, ALICE, 1, "c")
     assert old in value
@@ -298,9 +292,7 @@ def test_names_in_utf_8_and_with_quotes_are_verified(user: str) -> None:
 
 def test_a_name_in_the_extended_form_is_verified() -> None:
     server = authenticator()
-    name, value = answer_challenge(
-        challenged(server), "REGISTER", URI, Credentials("jürgen", "gebäck"), 1, "c"
-    )
+    name, value = answer_challenge(challenged(server), "REGISTER", URI, Credentials("jürgen", "gebäck"), 1, "c")
     request = register((name, value.replace('username="jürgen"', "username*=UTF-8''j%C3%BCrgen")))
     assert server.check(request, 0.0) == Verified("jürgen")
 
@@ -365,9 +357,7 @@ def test_opaque_is_returned_and_the_algorithm_named() -> None:
     assert parameters["opaque"] == 'o,"p'
     assert parameters["algorithm"] == "MD5-sess"
     assert parameters["nc"] == "00000002"
-    assert parameters["response"] == digest_response(
-        "MD5-sess", "alice", "r", "wonderland", "REGISTER", parameters
-    )
+    assert parameters["response"] == digest_response("MD5-sess", "alice", "r", "wonderland", "REGISTER", parameters)
 
 
 def test_the_password_is_not_shown_when_credentials_are_printed() -> None:

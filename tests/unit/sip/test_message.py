@@ -125,7 +125,7 @@ def test_a_request_line_that_makes_no_sense_is_answered_400(start: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "start", ["SIP/2.0 99 Low", "SIP/2.0 700 High", "SIP/2.0 abc No", "SIP/2.0", "SIP/2.0 2000 OK"]
+    "start", ["SIP/2.0 99 Low", "SIP/2.0 700 High", "SIP/2.0 abc No", "SIP/2.0", "SIP/2.0 2000 OK", "SIP/2.0 200 O\nK"]
 )
 def test_a_response_that_makes_no_sense_is_dropped(start: str) -> None:
     assert fault(invite(start=start)).partial is None

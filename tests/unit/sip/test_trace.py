@@ -42,9 +42,7 @@ def message(start: str, cseq: str, *fields: str, body: str = "", call_id: str = 
     return ("\r\n".join(lines) + "\r\n\r\n" + body).encode()
 
 
-INVITE = message(
-    "INVITE sip:alarm@example.org SIP/2.0", "1 INVITE", "Content-Type: application/sdp", body=SDP
-)
+INVITE = message("INVITE sip:alarm@example.org SIP/2.0", "1 INVITE", "Content-Type: application/sdp", body=SDP)
 OK = message("SIP/2.0 200 OK", "1 INVITE", "c: application/sdp", body=SDP)
 ACK = message("ACK sip:alarm@192.0.2.10 SIP/2.0", "1 ACK")
 BYE = message("BYE sip:alarm@192.0.2.10 SIP/2.0", "2 BYE")
@@ -70,7 +68,7 @@ def test_a_call_reads_as_a_ladder_with_retransmissions_marked() -> None:
         "Call-ID call-1",
         "first message 2026-03-01 12:00:00.000000 UTC",
         "",
-        "    UDP 198.51.100.7:5070                          Earshot                         TLS [2001:db8::5]:5061",  # noqa: E501
+        "    UDP 198.51.100.7:5070                          Earshot                         TLS [2001:db8::5]:5061",
         "      0 ms    |------------ INVITE (SDP) ------------>|                                       |",
         "      4 ms    |<------- 200 OK to INVITE (SDP) -------|                                       |",
         "    504 ms    |<---- 200 OK to INVITE (SDP) again ----|                                       |",
@@ -83,9 +81,7 @@ def test_a_call_reads_as_a_ladder_with_retransmissions_marked() -> None:
 def test_a_label_that_does_not_fit_is_cut() -> None:
     trace, _ = traced()
     trace.record("sent", message("SIP/2.0 480 " + "Temporarily " * 9, "1 INVITE"), BADGE)
-    assert (
-        trace.ladder("call-1").splitlines()[-1] == "      0 ms    |<- 480 Temporarily Temporarily Te... --|"
-    )
+    assert trace.ladder("call-1").splitlines()[-1] == "      0 ms    |<- 480 Temporarily Temporarily Te... --|"
 
 
 def test_calls_are_kept_apart() -> None:

@@ -200,9 +200,7 @@ async def test_a_double_crlf_is_answered_with_a_single_one() -> None:
         writer.close()
 
 
-async def test_a_message_without_content_length_is_handed_up_and_the_connection_closed_after_the_answer() -> (
-    None
-):
+async def test_a_message_without_content_length_is_handed_up_and_the_connection_closed_after_the_answer() -> None:
     async with listening() as host:
         host.transport.receiver = lambda data, flow: host.transport.send(b"SIP/2.0 400 Bad\r\n\r\n", flow)
         reader, writer = await connected(host)
@@ -444,9 +442,7 @@ async def test_an_address_that_is_not_ours_is_named() -> None:
 
 def test_a_missing_right_is_named() -> None:
     error = refusal("TLS", ("::", 443), PermissionError(errno.EACCES, "Permission denied"))
-    assert str(error).startswith(
-        "cannot listen on TLS [::]:443: no right to use this port; set a port from 1024 up"
-    )
+    assert str(error).startswith("cannot listen on TLS [::]:443: no right to use this port; set a port from 1024 up")
 
 
 # ---- what is advertised ----
