@@ -5,7 +5,7 @@ calls where blocking does no harm. Memory is bounded, by messages of a call and 
 """
 
 import re
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from datetime import datetime
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -60,9 +60,10 @@ class Trace:
         self._memory = memory
         self._held = 0
         self._may_wait = waiting
-        self._waiting_size = 0
+        self._queued = 0  # bytes, counted by `record`
+        self._taken = 0  # bytes, counted by `flush`
         self._known: OrderedDict[str, list[_Raw]] = OrderedDict()
-        self._waiting: list[_Raw] = []
+        self._waiting: deque[_Raw] = deque()
 
     @classmethod
     def to_directory(cls, directory: Path, clock: Clock, *, personal: bool = True, bodies: bool = True) -> "Trace":
@@ -77,9 +78,9 @@ class Trace:
         self._hold(raw)
         if self._files is None:
             return
-        if self._waiting_size + len(data) <= self._may_wait:
+        if self._queued - self._taken + len(data) <= self._may_wait:
             self._waiting.append(raw)
-            self._waiting_size += len(data)
+            self._queued += len(data)
         else:
             self.dropped += 1
 
@@ -109,14 +110,14 @@ class Trace:
 
     def flush(self) -> None:
         """Write what waits. May block, may run in another thread. A failing disk costs the trace, no call."""
-        waiting, self._waiting = self._waiting, []
-        self._waiting_size = 0
-        if self._files is None or not waiting:
+        batch = [self._waiting.popleft() for _ in range(len(self._waiting))]
+        self._taken += sum(len(raw.data) for raw in batch)
+        if self._files is None or not batch:
             return
         try:
-            self._files.write(map(self._masked, waiting))
+            self._files.write(map(self._masked, batch))
         except OSError:
-            self.dropped += len(waiting)
+            self.dropped += len(batch)
 
     def _masked(self, raw: _Raw) -> TracedMessage:
         flow = raw.flow

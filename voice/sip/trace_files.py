@@ -26,8 +26,8 @@ class TraceFiles:
         """Append. Raises OSError when the disk does not take it."""
         for day, lines in _by_day(messages).items():
             path = self._path(day)
-            with path.open("a", encoding="utf-8", errors="backslashreplace") as file:
-                file.write("".join(lines))
+            with path.open("ab", buffering=0) as file:  # one write: lines of two writers do not mix
+                file.write("".join(lines).encode("ascii"))
         self._remove_oldest()
 
     def _path(self, day: str) -> Path:

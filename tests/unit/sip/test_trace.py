@@ -269,3 +269,11 @@ def test_bytes_that_are_no_text_are_traced_all_the_same(tmp_path: Path) -> None:
     trace.record("received", b"\xff\xfe\x00garbage", BADGE)
     trace.flush()
     assert len(read_trace(tmp_path, "")) == 1
+
+
+def test_bodies_alone_can_be_switched_off() -> None:
+    trace, _ = traced(bodies=False)
+    trace.record("received", INVITE, BADGE)
+    text = trace.messages("call-1")[0].text
+    assert "sip:anna@example.org" in text
+    assert "v=0" not in text
