@@ -94,16 +94,17 @@ class PortRange:
 
 
 def parse_ports(text: object) -> PortRange:
-    """`"20000-23999"`: the first even, the last odd, so that each RTP port has its RTCP port."""
+    """`"20000-23999"`. An odd first or an even last port is left out: RTP takes an even port and the next one."""
     if isinstance(text, PortRange):
         return text
-    allowed = 'allowed: "from-to", from even and to odd, within 1024 to 65535, such as "20000-23999"'
+    allowed = 'allowed: "from-to" within 1024 to 65535, such as "20000-23999"'
     match = _PORTS.fullmatch(text) if isinstance(text, str) else None
     if match is None:
         raise ValueError(f"{text!r} is no range of ports; {allowed}")
     first, last = int(match[1]), int(match[2])
     if not 1024 <= first < last <= 65535:
         raise ValueError(f"ports {first} to {last} make no range; {allowed}")
-    if first % 2 or not last % 2:
-        raise ValueError(f"ports {first} to {last} do not make whole pairs of RTP and RTCP; {allowed}")
+    first, last = first + first % 2, last - (last + 1) % 2
+    if last < first:
+        raise ValueError(f"{text!r} holds no pair of ports for RTP and RTCP; {allowed}")
     return PortRange(first, last)

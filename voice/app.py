@@ -7,7 +7,8 @@ the simulated network of `voice.sim`.
 import asyncio
 import random
 import signal
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -176,7 +177,7 @@ class Service:
         """End every leg, write what is left, close. Incidents that are open stay open."""
         for call in list(self.calls.live):
             call.hang_up("service stops")
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.05)  # let each leg's story write its end
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -293,28 +294,35 @@ class Service:
         watch("earshot_late_ticks", "Media ticks that came late", lambda: self.media_clock.late_ticks)
 
 
-async def serve(settings: Settings, *, ready: Callable[[Service], None] = lambda service: None) -> None:
-    """Run a service on real sockets until it is told to stop (SIGINT, SIGTERM).
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[Service]:
+    """A service on real sockets, started; it is stopped on the way out.
 
     Raises `ConfigurationError` with one clear line for everything that a person has to mend first.
     """
-    loop = asyncio.get_running_loop()
     raise_file_limit()
-    outside = _real(settings, loop)
-    service = Service(settings, outside)
+    service = Service(settings, _real(settings, asyncio.get_running_loop()))
     metrics = _metrics_server(settings, service)
-    stopping = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stopping.set)
     await service.start()
     if metrics:
         metrics.start()
-    ready(service)
-    await stopping.wait()
-    log.info("stopping")
-    await service.stop()
-    if metrics:
-        metrics.close()
+    try:
+        yield service
+    finally:
+        await service.stop()
+        if metrics:
+            metrics.close()
+
+
+async def serve(settings: Settings, *, ready: Callable[[Service], None] = lambda service: None) -> None:
+    """Run a service until it is told to stop (SIGINT, SIGTERM). Raises as `running` does."""
+    stopping = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    async with running(settings) as service:
+        ready(service)
+        await stopping.wait()
+        log.info("stopping")
 
 
 def run(settings: Settings) -> None:

@@ -125,7 +125,7 @@ class Directory:
         yield "from", (claims.from_user,)
 
     def kind(self, dialled: str, caller: Caller) -> Kind:
-        """The kind of alarm: `unidentified` for an unknown caller, else by the dialled number, else the device's own."""
+        """`unidentified` for an unknown caller; else the kind of the dialled number; else the device's own."""
         if caller.device is None:
             return Kind.UNIDENTIFIED
         return self.settings.alarms.numbers.get(dialled) or caller.device.kind

@@ -127,7 +127,6 @@ class Leg:
 
     def _record(self, call: Call, incident: LiveIncident) -> None:
         self._call, self.incident = call, incident
-        self._legs.incident_of[self.id] = incident.id
         call.media.record(self._legs.recorder, incident.id, incident.opened_at)
 
     def _notice(self, notice: Notice) -> None:
@@ -209,8 +208,8 @@ class Legs:
         self.clock = clock
         self.random = rng
         self.thresholds = Thresholds(no_audio=settings.alarms.no_audio_seconds)
-        self.incident_of: dict[str, str] = {}
-        """Incident of each leg that this process has had."""
+        self.since = clock.now()
+        """Legs that started before this belong to an earlier process."""
         recorder.on_segment = self._segment_finished
 
     def device(self, device: Device | None) -> DeviceLeg:
@@ -228,9 +227,8 @@ class Legs:
         return f"{self.random.getrandbits(48):012x}"
 
     def _segment_finished(self, info: SegmentInfo) -> None:
-        incident_id = self.incident_of.get(info.leg_id)
-        if incident_id is not None:
-            self.journal.post(partial(_write_segment, info=info, incident_id=incident_id))
+        self.journal.post(partial(_write_segment, info=info, incident_id=info.path.parent.name))
+
 
 
 def _write_segment(connection: Connection, *, info: SegmentInfo, incident_id: str) -> None:

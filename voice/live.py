@@ -1,4 +1,4 @@
-"""Incidents while they are open on this node: the audio that can be heard, the people in the room, the way to the store.
+"""Incidents while they are open on this node: their audio, the people in the room, the way to the store.
 
 What is decided here is decided in memory at once and posted to the journal in the same breath, so a store that is
 slow or away never holds up a person. The store stays the truth after a crash: `restart.py` builds these anew from it.

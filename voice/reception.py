@@ -18,7 +18,7 @@ from voice.sip.digest import Authenticator, Refused, Verified
 from voice.sip.flow import Flow
 from voice.sip.message import Request, header, split_list, uri_of, user_of
 from voice.sip.registrar import Registrar
-from voice.sip.session import InviteSession
+from voice.sip.session import InviteSession, Stage
 
 CHALLENGE_PATIENCE = 6.0
 """Seconds after which a device that was challenged and never came back becomes an alarm without audio."""
@@ -77,7 +77,16 @@ class Reception:
 
     def _raise(self, session: InviteSession, caller: Caller, claims: Claims, now: float, *, gone: bool = False) -> None:
         alarm = Alarm(session, caller, claims.dialled, claims.source, received_at=now, gone=gone)
-        self.spawn(handle_alarm(alarm, self.desk))
+        self.spawn(self._see_through(alarm))
+
+    async def _see_through(self, alarm: Alarm) -> None:
+        """A bug of ours must not leave a device without an answer: told to try again, it calls again."""
+        try:
+            await handle_alarm(alarm, self.desk)
+        except Exception:
+            if alarm.session.stage is Stage.INVITED:
+                alarm.session.reject(500, (("Retry-After", "1"),))
+            raise
 
     def _credentials(self, request: Request, now: float) -> Verified | Refused | None:
         """What the Authorization header proves; None where there is none."""

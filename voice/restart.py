@@ -75,7 +75,7 @@ async def mend_recordings(store: Store, desk: Desk, in_thread: InThread) -> None
     Files may be long: they are read on another thread (`in_thread`), never on that of the media clock.
     """
     for recording in (await store.read(rows.unfinished)).recordings:
-        if recording.leg_id not in desk.legs.incident_of:
+        if recording.started_at < desk.legs.since:
             info = await in_thread(partial(_mend, Path(recording.path)))
             desk.journal.post(partial(_write_mended, recording_id=recording.id, info=info))
     for incident in desk.incidents:
@@ -86,7 +86,7 @@ async def _let_hear(incident: LiveIncident, store: Store, desk: Desk) -> None:
     """Old audio comes before whatever this process has recorded for the incident already."""
     legs = await store.read(partial(rows.legs, incident_id=incident.id))
     recordings = await store.read(partial(rows.recordings, incident_id=incident.id))
-    earlier = {leg.id for leg in legs if leg.role == "device" and leg.id not in desk.legs.incident_of}
+    earlier = {leg.id for leg in legs if leg.role == "device" and leg.started_at < desk.legs.since}
     tracks = []
     for recording in recordings:
         if recording.leg_id in earlier and recording.direction == "received" and recording.bytes:

@@ -129,6 +129,7 @@ class Recording:
         self.flush()
         if self._current is not None:
             self._finish(self._track.end)
+        self._track.release()
 
     def read(self, position: int, count: int) -> bytes:
         """Exactly `count` samples from `position` on; silence where there is nothing (`Archive`)."""

@@ -111,6 +111,12 @@ class Track:
         mended = sum(len(piece) for _, piece in self._mended) if self._mended else 0
         return self.end - self._taken + mended
 
+    def release(self) -> None:
+        """Keep nothing in memory that was taken: whoever reads on reads the archive."""
+        if self.archive is not None and self._taken == self.end:
+            self._memory.clear()
+            self._base = self.end
+
     def close(self) -> None:
         """No more audio comes. Reading goes on."""
         self.closed = True

@@ -97,11 +97,15 @@ def test_what_is_no_address_is_refused_with_what_is_allowed(tmp_path: Path, writ
     assert "allowed" in line
 
 
-@pytest.mark.parametrize("written", ['"20001-20010"', '"20000-20010"', '"3-1"', '"80-99"', '"x"', "20000"])
-def test_ports_make_whole_pairs_in_range(tmp_path: Path, written: str) -> None:
+@pytest.mark.parametrize("written", ['"20001-20002"', '"20000-20000"', '"3-1"', '"80-99"', '"x"', "20000"])
+def test_ports_are_a_range_with_at_least_one_pair(tmp_path: Path, written: str) -> None:
     (line,) = mistakes(tmp_path, f"[rtp]\nports = {written}")
     assert line.startswith("e.toml:2: rtp.ports: ")
     assert "allowed" in line
+
+
+def test_a_port_without_its_partner_is_left_out(tmp_path: Path) -> None:
+    assert loaded(tmp_path, '[rtp]\nports = "20001-20010"').rtp.ports == PortRange(20002, 20009)
 
 
 def test_networks_and_kinds_are_typed(tmp_path: Path) -> None:
