@@ -34,9 +34,11 @@ class IncomingSession(InviteSession):
         self._ringing: tuple[int, Sequence[tuple[str, str]]] | None = None
         self._hung_up: str | None = None  # `bye` before the ACK: the BYE has to wait for it (15)
         self._bye_waits = False
-        self._timers: list[Timer] = []
+        self._again = Timer.idle()
+        self._expiry = Timer.idle()
         self.dialog = Dialog.of_request(request, self.local_tag, transaction.source, transaction.via)
         transaction.on_cancel = self.cancelled
+        transaction.to_tag = self.local_tag  # of every response, that to a CANCEL included (9.2)
         core.enter_dialog(self.dialog, self)
         self.aim(self.dialog)
         self._expire_with(request)
@@ -60,9 +62,10 @@ class IncomingSession(InviteSession):
         if self.stage is not Stage.INVITED or self._ringing is None:
             return
         code, headers = self._ringing
-        fields = [*headers, ("Contact", self.core.contact(self._invite.flow))]
-        self.reply(self._invite, code, fields)
-        self._timers.append(self.core.timers.at(self.core.now + _PROVISIONAL_EVERY, self._send_ringing))
+        contact = self.core.contact(self._invite.flow, secure=self.secure)
+        self.reply(self._invite, code, [*headers, ("Contact", contact)])
+        self._again.cancel()
+        self._again = self.core.timers.at(self.core.now + _PROVISIONAL_EVERY, self._send_ringing)
 
     def accept(self, body: bytes, headers: Sequence[tuple[str, str]] = ()) -> None:
         self.core.wake()
@@ -131,7 +134,7 @@ class IncomingSession(InviteSession):
         """13.3.1: an INVITE with Expires that is not answered in time is answered 487."""
         value = request.headers.get("Expires") or ""
         if value.isascii() and value.isdigit() and len(value) < 7 and int(value) > 0:
-            self._timers.append(self.core.timers.at(self.core.now + int(value), self._expired))
+            self._expiry = self.core.timers.at(self.core.now + int(value), self._expired)
 
     def _expired(self) -> None:
         if self.stage is Stage.INVITED:
@@ -139,6 +142,5 @@ class IncomingSession(InviteSession):
             self.end(EndCause.CANCELLED, 487, "the INVITE expired", by_peer=True)
 
     def _stop_timers(self) -> None:
-        for timer in self._timers:
-            timer.cancel()
-        self._timers.clear()
+        self._again.cancel()
+        self._expiry.cancel()

@@ -71,7 +71,7 @@ class OutgoingSession(InviteSession):
         fields += [
             ("Max-Forwards", "70"),
             ("From", f"{as_name_addr(from_uri)};tag={self.local_tag}"),
-            ("To", f"<{self._target.uri}>"),
+            ("To", as_name_addr(self._target.uri)),
             ("Call-ID", self.call_id),
             *self.request_fields(),
             ("Accept", SDP),
@@ -166,12 +166,11 @@ class OutgoingSession(InviteSession):
         self._drop_forks()
         body = session_description(response) or (self._early_answers.get(tag) if self._offered else None)
         self.offers.remote = body
-        self.refresh.settled(response)
+        self.stage = Stage.ACCEPTED
         if self._offered:
             self._acks[tag] = self.send_ack(self._outgoing, dialog)
             self.stage = Stage.ESTABLISHED
-        else:
-            self.stage = Stage.ACCEPTED
+        self.refresh.settled(response)
         self.tell(Answered(body, _fields_of(response)))
         self.offers.idle()
 

@@ -137,8 +137,8 @@ class Core(Protocol):
     def wake(self) -> None:
         """The application calls: learn what time it is, and have the shell take the output afterwards."""
 
-    def contact(self, flow: Flow) -> str:
-        """Our Contact towards the peer at the other end."""
+    def contact(self, flow: Flow, *, secure: bool = False) -> str:
+        """Our Contact towards the peer at the other end, as a SIPS URI where that is asked for."""
 
     def locate(self, hop: NextHop, then: Callable[[Flow | None], None]) -> None:
         """Find the flow to a next hop: at once for an address, later for a name."""

@@ -227,7 +227,6 @@ class Endpoint:
             what(*args)
         except Exception:
             log.exception("sip core raised", step=what.__name__)
-            self._agent.stumbled()
         self._drain()
 
     # ---- output ----------------------------------------------------------------------------------
@@ -282,9 +281,9 @@ class Endpoint:
         found = None
         try:
             found = await self._resolver(wanted.hop.host)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # a label that is too long is a UnicodeError
             log.warning("host name not resolved", error=type(error).__name__)
-        wanted.found(found)
+        self._step(wanted.found, found)
 
     def _arm(self) -> None:
         """Keep the one timer at the next deadline. Firing early is harmless: it is never moved back."""

@@ -11,7 +11,7 @@ from voice.sip.core import Core, Draft
 from voice.sip.digest import Credentials, challenge_of
 from voice.sip.flow import UDP, Flow
 from voice.sip.message import Request, Response, new_branch, response_to, serialize
-from voice.sip.routing import NextHop, next_hop
+from voice.sip.routing import NextHop, is_numeric, next_hop
 
 if TYPE_CHECKING:
     from voice.sip.client_transactions import ClientTransaction
@@ -47,6 +47,7 @@ class Outgoing:
         self._nonces: set[str] = set()
         self._answered: set[str] = set()
         self._datagram: Flow | None = None  # to return to when the stream for a large request fails
+        self._given = False
         self._abandoned = False
         self.authorization: list[tuple[str, str]] = []
         """The credentials in use; the ACK of a 2xx carries the same ones (22.1)."""
@@ -67,6 +68,7 @@ class Outgoing:
     def start(self, way: Flow | NextHop | None) -> None:
         """Send on this flow or to this next hop; with neither, to where Route or Request-URI lead."""
         if isinstance(way, Flow):
+            self._given = True
             self._send(way)
             return
         try:
@@ -105,15 +107,29 @@ class Outgoing:
             self.seq = self._next_seq()
         request, data = self._build(flow)
         if len(data) > DATAGRAM_LIMIT and flow.protocol == UDP and self._datagram is None:
-            stream = self._core.larger_flow(flow)
+            stream = None if self._hidden(flow) else self._core.larger_flow(flow)
             if stream is not None:
                 self._datagram, flow = flow, stream
                 request, data = self._build(flow)
         self.transaction = self._core.start_client(request, data, flow, self._received, self._failed)
 
+    def _hidden(self, flow: Flow) -> bool:
+        """Whether the peer stands behind a NAT: it is reached by this flow alone, however large the request is.
+
+        Known by a flow that was given and does not lead to the address which the peer calls its own.
+        """
+        if not self._given:
+            return False
+        try:
+            host = next_hop(self.draft.next_hop).host
+        except ValueError:
+            return False
+        return is_numeric(host) and host != flow.remote[0]
+
     def _build(self, flow: Flow) -> tuple[Request, bytes]:
         via = self._core.via(flow, new_branch(self._core.random))
-        contact = self._core.contact(flow) if self.draft.contact else ""
+        secure = self.draft.uri.startswith("sips:")
+        contact = self._core.contact(flow, secure=secure) if self.draft.contact else ""
         request = self.draft.request(via, self.seq, contact, self.authorization)
         return request, serialize(request)
 

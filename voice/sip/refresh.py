@@ -29,7 +29,7 @@ class Refresh:
         """A new agreement, or the same one refreshed: the deadlines count from now."""
         self.stop()
         self._agreed = agreed
-        if agreed is None:
+        if agreed is None or self._session.stage in (Stage.INVITING, Stage.INVITED, Stage.ENDED):
             return
         core = self._session.core
         self._timers = [core.timers.at(core.now + agreed.expires_after, self._expire)]

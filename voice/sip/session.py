@@ -80,6 +80,11 @@ class InviteSession:
         return session_description(self.request)
 
     @property
+    def secure(self) -> bool:
+        """Whether the call was made to a SIPS URI."""
+        return self.request.uri.scheme == "sips"
+
+    @property
     def repeating(self) -> bool:
         """Whether a 2xx of ours still waits for its ACK."""
         return bool(self._awaited)
@@ -244,7 +249,7 @@ class InviteSession:
     def target_fields(self, flow: Flow) -> list[tuple[str, str]]:
         """The fields of a 2xx to an INVITE or UPDATE (13.3.1.4, 20.5)."""
         return [
-            ("Contact", self.core.contact(flow)),
+            ("Contact", self.core.contact(flow, secure=self.secure)),
             ("Allow", ", ".join(METHODS)),
             ("Supported", SUPPORTED),
         ]
@@ -312,6 +317,7 @@ class InviteSession:
             return
         if dialog is self.dialog:
             self.offers.close()
+            self.stop_repeating()
         draft = dialog.draft("BYE")
         if reason:
             draft.fields.append(("Reason", f'SIP;text="{_quotable(reason)}"'))

@@ -42,6 +42,13 @@ class Timer:
         self._queue = queue
         self._action: Callable[[], None] | None = action
 
+    @classmethod
+    def idle(cls) -> "Timer":
+        """A timer that never fires: stands where none has been set yet."""
+        timer = cls(TimerQueue(), 0.0, _nothing)
+        timer.take()
+        return timer
+
     @property
     def pending(self) -> bool:
         """Whether it will still fire."""
@@ -100,3 +107,7 @@ class TimerQueue:
             self._heap = [entry for entry in self._heap if entry[2].pending]
             heapq.heapify(self._heap)
             self._cancelled = 0
+
+
+def _nothing() -> None:
+    """What an idle timer would do."""

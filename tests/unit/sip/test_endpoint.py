@@ -235,7 +235,7 @@ async def test_a_bug_of_the_core_is_logged_and_the_next_message_is_served(
     def stumble(_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(endpoint._agent, "_options", stumble)
+    monkeypatch.setattr(endpoint._agent._inbound, "_options", stumble)
     with capture_logs() as logs:
         wire.say("OPTIONS sip:e@h SIP/2.0")
     assert wire.names() == ["500"]
@@ -281,6 +281,8 @@ async def test_names_are_resolved_by_the_resolver() -> None:
         await asyncio.sleep(0.5)
         if host == "broken.example":
             raise OSError
+        if host == "long.example":
+            raise UnicodeError("label too long")
         return {"pbx.example": "203.0.113.5"}.get(host)
 
     endpoint, wire, _ = await switched_on(resolver)
@@ -291,7 +293,7 @@ async def test_names_are_resolved_by_the_resolver() -> None:
     assert isinstance(request, Request)
     wire.say("SIP/2.0 200 OK", request)
     assert (await waiting).code == 200
-    for name in ("nobody.example", "broken.example"):
+    for name in ("nobody.example", "broken.example", "long.example"):
         with capture_logs():
             assert (await endpoint.request("OPTIONS", Target(f"sip:{name}"))).code == 503
 

@@ -238,6 +238,31 @@ def test_ringing_is_repeated_every_minute_so_that_no_proxy_gives_up() -> None:
     assert times(talk, 150, 10.0) == [60.0, 120.0]
 
 
+def test_ringing_twice_is_repeated_once() -> None:
+    talk = Conversation()
+    talk.peer.invite()
+    talk.session.ring()
+    talk.session.ring(183)
+    talk.sent()
+    talk.advance(61)
+    assert talk.sent() == ["183"]
+
+
+def test_a_call_to_a_sips_uri_is_answered_with_a_sips_contact() -> None:
+    talk = Conversation(protocol="TLS")
+    talk.peer.invite(uri="sips:earshot@192.0.2.1")
+    talk.session.accept(ANSWER)
+    assert talk.last().headers["Contact"] == "<sips:earshot@192.0.2.1:5060>"
+
+
+def test_the_answers_to_a_cancel_and_to_its_invite_have_one_to_tag_even_before_ringing() -> None:
+    talk = Conversation()
+    talk.peer.invite(branch="z9hG4bKc")
+    talk.peer.request("CANCEL", branch="z9hG4bKc")
+    cancelled, terminated = talk.messages_sent()
+    assert to_tag(cancelled) == to_tag(terminated)
+
+
 def test_an_invite_with_expires_ends_with_487_when_nobody_answers_in_time() -> None:
     talk = Conversation()
     talk.peer.invite(headers=("Expires: 30",))

@@ -494,6 +494,13 @@ def test_ipv6_hosts_stand_in_brackets() -> None:
     assert talk.last_flow().remote == ("2001:db8::7", 5070)
 
 
+def test_a_call_to_a_sips_uri_goes_by_tls_and_has_a_sips_contact() -> None:
+    talk = Conversation()
+    talk.call("sips:bob@198.51.100.7")
+    assert (talk.last_flow().protocol, talk.last_flow().remote) == ("TLS", ("198.51.100.7", 5061))
+    assert talk.last().headers["Contact"] == "<sips:earshot@192.0.2.1:5060>"
+
+
 def test_a_tel_uri_without_a_next_hop_leads_nowhere() -> None:
     talk = Conversation()
     talk.call("tel:+31201234567")
@@ -539,6 +546,12 @@ def test_it_stays_with_udp_when_our_transport_has_no_tcp() -> None:
     talk.paths.spoken = frozenset({"UDP"})
     talk.call(body=LARGE)
     assert talk.last_flow().protocol == "UDP"
+
+
+def test_it_stays_with_udp_when_the_peer_stands_behind_a_nat() -> None:
+    talk = Conversation()
+    talk.call("sip:bob@10.0.0.9:5060", flow=talk.flow, body=LARGE)
+    assert talk.last_flow() == talk.flow
 
 
 def test_an_invite_of_1300_octets_stays_with_udp() -> None:

@@ -126,6 +126,16 @@ def test_a_bye_while_an_offer_waits_for_its_answer_gets_that_a_487() -> None:
     assert talk.sent() == []
 
 
+def test_hanging_up_stops_the_repetition_of_an_unacknowledged_answer() -> None:
+    talk = established()
+    talk.peer.within("INVITE", body=OTHER)
+    talk.session.answer_offer(ANSWER)
+    talk.session.bye()
+    talk.peer.answer(talk.last(), 200)
+    talk.sent()
+    assert times(talk, 10) == []
+
+
 # ---- ours
 
 

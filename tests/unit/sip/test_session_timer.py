@@ -140,6 +140,17 @@ def test_nonsense_in_session_expires_counts_as_absent() -> None:
     assert "Session-Expires" not in talk.log[0].headers
 
 
+def test_an_update_in_an_early_dialog_starts_no_timer() -> None:
+    talk = Conversation()
+    session = talk.call()
+    talk.peer.answer(talk.last(), 180)
+    talk.peer.call_id, talk.peer.tag = session.call_id, "bob"
+    timer = ("Supported: timer", "Session-Expires: 90;refresher=uac")
+    talk.peer.request("UPDATE", to=f"<sip:earshot@192.0.2.1>;tag={session.local_tag}", headers=timer)
+    talk.advance(150)
+    assert not session.ended
+
+
 # ---- we call
 
 

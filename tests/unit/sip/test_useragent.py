@@ -7,7 +7,7 @@ import pytest
 from tests.unit.sip.conversation import ANSWER, OFFER, Conversation, credentials, established
 from voice.clock import SystemClock
 from voice.sip.core import Limits, Target
-from voice.sip.message import Request, Response, response_to, to_tag
+from voice.sip.message import Request, Response, cseq, response_to, to_tag
 from voice.sip.registrar import Registrar
 from voice.sip.useragent import MessageReply
 
@@ -303,6 +303,15 @@ def test_header_fields_of_the_caller_replace_our_own() -> None:
     assert talk.last().headers.getlist("Call-ID") == ["same-for-every-refresh"]
 
 
+def test_registrations_keep_their_call_id_and_count_up() -> None:
+    talk = Conversation()
+    first, other, second = (
+        (ask(talk, "REGISTER", to_uri=to), talk.last())[1] for to in ("sip:a@h", "sip:b@h", "sip:a@h")
+    )
+    assert first.headers["Call-ID"] == second.headers["Call-ID"] != other.headers["Call-ID"]
+    assert cseq(second)[0] == cseq(first)[0] + 1
+
+
 def test_a_request_answers_a_challenge_once() -> None:
     talk = Conversation()
     done = ask(talk, credentials=credentials())
@@ -353,7 +362,6 @@ def test_a_bug_over_a_request_costs_that_request_a_500() -> None:
     talk = Conversation(registrar=_Broken(None, clock=SystemClock()))
     with pytest.raises(ZeroDivisionError):
         talk.peer.request("REGISTER")
-    talk.agent.stumbled()
     assert talk.sent() == ["500"]
 
 
@@ -377,7 +385,7 @@ def test_a_thousand_calls_leave_nothing_behind() -> None:
     assert talk.agent.load[2] == 0
     talk.advance(64)
     assert talk.agent.load == (0, 0, 0, 0)
-    assert talk.agent._merged == {}
+    assert talk.agent._inbound._merged == {}
 
 
 def test_what_we_send_can_be_read_by_ourselves() -> None:
