@@ -71,9 +71,9 @@ class MediaClock:
         self._done = 0  # the last tick that was done
         self._running = False
 
-    def start(self) -> None:
-        """Begin to tick, on the running loop, as soon as there is a leg."""
-        self._loop = asyncio.get_running_loop()
+    def start(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        """Begin to tick, on this loop (by default the running one), as soon as there is a leg."""
+        self._loop = loop or asyncio.get_running_loop()
         self._epoch = self._loop.time()
         self._done = 0
         self._running = True

@@ -36,6 +36,8 @@ class DiskWriter(Protocol):
     """Called with the fault when the disk fails, and with None when it is back."""
     fault: str | None
     """Why the disk cannot take audio now; None while all is well."""
+    hangs: bool
+    """Whether a system call does not return: then nobody reads from that disk either, except from the cache."""
 
     def add(self, segment: Segment, finished: Callable[[SegmentInfo], None]) -> None:
         """Write this segment from now on; `finished` hears when its file is complete."""
@@ -57,10 +59,9 @@ class DiskWriter(Protocol):
 class _Writer:
     """What both writers share: the round over all segments, and what a fault does to it."""
 
-    def __init__(
-        self, *, files: FileSystem | None, total_limit: int, on_state: Callable[[str | None], None]
-    ) -> None:
+    def __init__(self, *, files: FileSystem | None, total_limit: int, on_state: Callable[[str | None], None]) -> None:
         self.fault: str | None = None
+        self.hangs = False
         self.on_state = on_state
         self._files = files or SystemFiles()
         self._total_limit = total_limit
@@ -81,6 +82,8 @@ class _Writer:
         for segment in list(self._due):
             self._began()
             self._due.pop(segment, None)  # before the work: what is queued meanwhile makes it due again
+            if segment not in self._segments:
+                continue  # it was completed while it became due once more
             try:
                 info = segment.drain(self._files, now)
             except OSError as error:
@@ -132,21 +135,31 @@ class InlineDisk(_Writer):
         super().__init__(files=files, total_limit=total_limit, on_state=on_state)
         self._time = time
         self._retry_at = 0.0
+        self._abandoned = False
 
     def kick(self, segment: Segment) -> None:
         self._due[segment] = None
-        if self.fault is None:
+        if self.fault is None and not self._abandoned:
             self._set_fault(self._round(self._time()))
             self._retry_at = self._time() + RETRY
 
+    def abandon(self) -> None:
+        """Write nothing more and leave the files as they are, as a process does that is killed."""
+        self._abandoned = True
+        for segment in self._segments:
+            segment.release()
+
     def attend(self, now: float) -> None:
+        if self._abandoned:
+            return
         if self.fault is None or now >= self._retry_at:
             self._retry_at = now + RETRY
             self._set_fault(self._round(now))
         self._bound_memory()
 
     def close(self, timeout: float = 5.0) -> bool:
-        self._set_fault(self._round(self._time()))
+        if not self._abandoned:
+            self._set_fault(self._round(self._time()))
         return not self._segments
 
 
@@ -160,12 +173,15 @@ class DiskThread(_Writer):
         *,
         files: FileSystem | None = None,
         total_limit: int = TOTAL_LIMIT,
+        retry: float = RETRY,
+        hanging: float = HANGING,
         on_state: Callable[[str | None], None] = lambda fault: None,
     ) -> None:
         super().__init__(files=files, total_limit=total_limit, on_state=on_state)
+        self._retry = retry
+        self._hanging = hanging
         self._post = post
         self._busy_since: float | None = None
-        self._hangs = False
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._work, name="earshot-disk", daemon=True)
         self._thread.start()
@@ -176,8 +192,8 @@ class DiskThread(_Writer):
 
     def attend(self, now: float) -> None:
         since = self._busy_since
-        self._hangs = since is not None and time.monotonic() - since > HANGING
-        if self._hangs:
+        self.hangs = since is not None and time.monotonic() - since > self._hanging
+        if self.hangs:
             self._set_fault("the disk does not answer")
         self._bound_memory()
 
@@ -187,7 +203,7 @@ class DiskThread(_Writer):
         return not self._thread.is_alive() and not self._segments
 
     def _work(self) -> None:
-        while not self._stopping.wait(RETRY if self.fault else INTERVAL):
+        while not self._stopping.wait(self._retry if self.fault else INTERVAL):
             self._work_once()
         self._work_once()
 

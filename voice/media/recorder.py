@@ -133,7 +133,7 @@ class Recording:
 
     def read(self, position: int, count: int) -> bytes:
         """Exactly `count` samples from `position` on; silence where there is nothing (`Archive`)."""
-        may_block = self._recorder.disk.fault is None
+        may_block = not self._recorder.disk.hangs
         audio = bytearray(wav.SILENCE * count)
         for segment in self._segments:
             first, last = max(position, segment.start), min(position + count, segment.end)

@@ -19,8 +19,9 @@ from pathlib import Path
 from threading import Lock
 from typing import Protocol
 
+from voice.errors import RecordingFault
 from voice.media import wav
-from voice.media.files import read_cached
+from voice.media.files import FileArchive, read_cached
 
 _SILENCE_BLOCK = wav.SILENCE * 65536
 _HASH_BLOCK = 1 << 18
@@ -63,7 +64,9 @@ class SystemFiles:
     one."""
 
     def create(self, path: Path) -> int:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for folder in reversed(path.parents):
+            if not folder.is_dir():
+                folder.mkdir(mode=0o700, exist_ok=True)
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
 
     def pwrite(self, descriptor: int, data: bytes, offset: int) -> int:
@@ -106,6 +109,8 @@ class Segment:
         self._synced = 0.0
         self._dirty = False
         self._finishing = False
+        self._completed = False
+        self._reader: FileArchive | None = None
         self._origin = wav.Origin(started_at, start)
         self._head = wav.header(self._origin)
 
@@ -134,6 +139,8 @@ class Segment:
         found = b""
         if self._descriptor >= 0:
             found = read_cached(self._descriptor, len(self._head) + offset, count, may_block=may_block)
+        elif self._completed:
+            found = self._read_completed(offset, count)
         audio = bytearray(found[: max(0, self.end - position)])
         audio += wav.SILENCE * (count - len(audio))
         for at, piece in waiting:
@@ -154,8 +161,18 @@ class Segment:
         """Give the file back, once the writer has completed it. On the clock's thread, which reads from
         it."""
         descriptor, self._descriptor = self._descriptor, -1
+        self._completed = True
         if descriptor >= 0:
             os.close(descriptor)
+
+    def _read_completed(self, offset: int, count: int) -> bytes:
+        """The writer is done with the file; who still listens to it has it opened anew, once."""
+        if self._reader is None:
+            try:
+                self._reader = FileArchive.open(self.path)
+            except (OSError, RecordingFault):  # deleted since, by whoever may
+                return b""
+        return self._reader.read(offset, count)
 
     def _fill_to(self, position: int) -> None:
         """A gap is silence, which in A-law is not the zeros of a hole in a file."""
