@@ -175,6 +175,7 @@ class Service:
 
     async def stop(self) -> None:
         """End every leg, write what is left, close. Incidents that are open stay open."""
+        await self.trunks.stop()
         for call in list(self.calls.live):
             call.hang_up("service stops")
         await asyncio.sleep(0.05)  # let each leg's story write its end
@@ -192,14 +193,15 @@ class Service:
 
     async def vanish(self) -> None:
         """Stop as a killed process does: not a word to anybody, nothing completed. For stories of crashes."""
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self.media_clock.stop()
+        self.journal.abandon()
+        await self.endpoint.close()
         for call in list(self.calls.live):
             call.media.rtp.close()
             call.media.rtcp.close()
-        await self.endpoint.close()
+        self.media_clock.stop()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _bring_back(self, revived: list[LiveIncident]) -> None:
         """Mend recordings, then ring operators, then call devices back: in this order, none waiting for long."""
@@ -388,9 +390,10 @@ def _trace(settings: Settings, clock: Clock) -> Trace | None:
     sip = settings.sip
     if not sip.trace:
         return None
+    personal, bodies = settings.log.personal_data, sip.trace_bodies
     if sip.trace_directory is None:
-        return Trace(clock, personal=sip.trace_bodies)
-    return Trace.to_directory(sip.trace_directory, clock, personal=sip.trace_bodies)
+        return Trace(clock, personal=personal, bodies=bodies)
+    return Trace.to_directory(sip.trace_directory, clock, personal=personal, bodies=bodies)
 
 
 @dataclass(slots=True)

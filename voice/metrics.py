@@ -71,6 +71,10 @@ class MetricsServer:
         self._server: WSGIServer = make_server(*address, respond, handler_class=_Quiet)  # type: ignore[arg-type]
         self._thread = Thread(target=self._server.serve_forever, name="metrics", daemon=True)
 
+    @property
+    def port(self) -> int:
+        return int(self._server.server_address[1])
+
     def start(self) -> None:
         self._thread.start()
 
