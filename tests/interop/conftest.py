@@ -4,11 +4,12 @@ import os
 from collections.abc import Callable, Generator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from .certificates import Certificates, make_certificates
 from .program import Program, installed, tail
-from .sounds import ladder, tone, write_wav
+from .sounds import ladder, silence, write_wav
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -53,11 +54,12 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 @pytest.fixture(scope="session")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """`sound(400, 800, seconds=2)`: a WAV with these tones one after another."""
+    """`sound(400, 800, seconds=2)`: a WAV with these tones one after another, then silence."""
     folder = tmp_path_factory.mktemp("sounds")
 
     def make(*frequencies: float, seconds: float = 30) -> Path:
-        samples = tone(frequencies[0], seconds) if len(frequencies) == 1 else ladder(frequencies, seconds)
+        # Silence follows, for minutes: baresip hangs up when its file ends.
+        samples = np.concatenate([ladder(frequencies, seconds), silence(120)])
         return write_wav(folder / f"{'-'.join(f'{f:g}' for f in frequencies)}-{seconds:g}.wav", samples)
 
     return make

@@ -67,9 +67,7 @@ class Incident:
         return [file for file in files if file.exists()]
 
     def __repr__(self) -> str:
-        lines = [
-            f"  {entry['at']} {entry['kind']} {entry['detail']} {entry['actor']}" for entry in self.timeline
-        ]
+        lines = [f"  {entry['at']} {entry['kind']} {entry['detail']} {entry['actor']}" for entry in self.timeline]
         return "\n".join([f"incident {self.id} {self.kind} {self.state}", *lines])
 
 
@@ -97,9 +95,7 @@ class Evidence:
                 for row in _rows(connection, "SELECT * FROM incidents ORDER BY opened_at, id")
             ]
 
-    def _of(
-        self, connection: sqlite3.Connection, table: str, incident: Row, order: Sequence[str]
-    ) -> tuple[Row, ...]:
+    def _of(self, connection: sqlite3.Connection, table: str, incident: Row, order: Sequence[str]) -> tuple[Row, ...]:
         query = f"SELECT * FROM {table} WHERE incident_id = ? ORDER BY {', '.join(order)}"
         return _rows(connection, query, incident["id"])
 

@@ -18,8 +18,7 @@ DEVICE_TONES = (400.0, 800.0, 1150.0, 1900.0, 2400.0, 2900.0)
 
 SECRETS = {"olga": "oak-and-ash", "otto": "elm-and-yew", "badge": "rock-and-rye"}
 OPERATORS = [
-    {"id": name, "name": name.title(), "username": name, "password": SECRETS[name]}
-    for name in ("olga", "otto")
+    {"id": name, "name": name.title(), "username": name, "password": SECRETS[name]} for name in ("olga", "otto")
 ]
 WORKERS = [{"id": "wim", "name": "Wim de Boer"}]
 BADGE = {"id": "badge-7", "username": "badge", "password": SECRETS["badge"], "worker": "wim"}

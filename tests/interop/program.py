@@ -103,9 +103,7 @@ class Program:
         def look() -> re.Match[str] | None:
             match = expression.search(self.text(), self._seen)
             if match is None and not self.running:
-                raise self.failed(
-                    f"it ended with {self.process and self.process.returncode} before {pattern!r}"
-                )
+                raise self.failed(f"it ended with {self.process and self.process.returncode} before {pattern!r}")
             return match
 
         try:

@@ -39,9 +39,7 @@ class RtpEnd:
     that comes tells where to send to, unless `remote` is given: SIPp has the answer's SDP, this end has not.
     """
 
-    def __init__(
-        self, audio: bytes, host: str = "127.0.0.1", *, remote: tuple[str, int] | None = None
-    ) -> None:
+    def __init__(self, audio: bytes, host: str = "127.0.0.1", *, remote: tuple[str, int] | None = None) -> None:
         self.audio = audio
         self.host = host
         self.remote = remote
@@ -77,9 +75,7 @@ class RtpEnd:
     def _run(self) -> None:
         sequence, timestamp = random.randrange(0x8000), random.randrange(1 << 31)
         source = random.randrange(1 << 32)
-        frames = [
-            self.audio[at : at + FRAME].ljust(FRAME, b"\xd5") for at in range(0, len(self.audio), FRAME)
-        ]
+        frames = [self.audio[at : at + FRAME].ljust(FRAME, b"\xd5") for at in range(0, len(self.audio), FRAME)]
         begin, sent = None, 0
         while not self._stop.is_set():
             self._receive()
@@ -89,9 +85,7 @@ class RtpEnd:
             while time.monotonic() >= begin + sent * 0.02:
                 payload = frames[sent] if sent < len(frames) else bytes([ALAW_SILENCE]) * FRAME
                 marker = 0x80 if sent == 0 else 0
-                header = HEADER.pack(
-                    0x80, marker | PCMA, (sequence + sent) & 0xFFFF, timestamp + sent * FRAME, source
-                )
+                header = HEADER.pack(0x80, marker | PCMA, (sequence + sent) & 0xFFFF, timestamp + sent * FRAME, source)
                 self._send(header + payload)
                 sent += 1
 

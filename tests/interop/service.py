@@ -144,18 +144,14 @@ class Service(Program):
     @contextmanager
     def store_held(self) -> Iterator[None]:
         """Hold the lock of the database, as another process that writes would: no commit gets through."""
-        with closing(
-            sqlite3.connect(self.directory / "earshot.db", timeout=30, isolation_level=None)
-        ) as held:
+        with closing(sqlite3.connect(self.directory / "earshot.db", timeout=30, isolation_level=None)) as held:
             held.execute("BEGIN IMMEDIATE")
             yield
             held.execute("ROLLBACK")
 
     def incident(self, caller: str | None = None) -> Incident:
         """The one incident that there is, or that this caller raised."""
-        found = [
-            incident for incident in self.evidence.incidents() if caller in (None, incident.row["caller"])
-        ]
+        found = [incident for incident in self.evidence.incidents() if caller in (None, incident.row["caller"])]
         if len(found) != 1:
             raise self.failed(f"{len(found)} incidents of {caller or 'anybody'} instead of one: {found}")
         return found[0]
@@ -166,9 +162,7 @@ class Service(Program):
         """Wait until each kind of entry stands so often on the timeline of this caller's one incident."""
 
         def look() -> Incident | None:
-            found = [
-                incident for incident in self.evidence.incidents() if caller in (None, incident.row["caller"])
-            ]
+            found = [incident for incident in self.evidence.incidents() if caller in (None, incident.row["caller"])]
             done = len(found) == 1 and all(found[0].kinds.count(kind) >= times for kind in kinds)
             return found[0] if done else None
 

@@ -103,13 +103,10 @@ def moments(samples: Samples) -> list[Moment]:
     return found
 
 
-def seconds_of(
-    samples: Samples, frequency: float, *, within: float = 25.0, louder_than: float = 0.02
-) -> float:
+def seconds_of(samples: Samples, frequency: float, *, within: float = 25.0, louder_than: float = 0.02) -> float:
     """For how long a tone is the strongest thing in a recording."""
     return 0.05 * sum(
-        moment.level > louder_than and abs(moment.frequency - frequency) <= within
-        for moment in moments(samples)
+        moment.level > louder_than and abs(moment.frequency - frequency) <= within for moment in moments(samples)
     )
 
 
@@ -118,9 +115,7 @@ def order_of(samples: Samples, frequencies: tuple[float, ...], *, at_least: floa
     first: dict[float, float] = {}
     for frequency in frequencies:
         times = [
-            moment.at
-            for moment in moments(samples)
-            if moment.level > 0.02 and abs(moment.frequency - frequency) <= 25
+            moment.at for moment in moments(samples) if moment.level > 0.02 and abs(moment.frequency - frequency) <= 25
         ]
         if 0.05 * len(times) >= at_least:
             first[frequency] = times[0]

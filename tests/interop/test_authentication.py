@@ -15,9 +15,7 @@ pytestmark = pytest.mark.needs("sipp")
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     folder = tmp_path_factory.mktemp("service")
-    with Service(
-        folder, devices=[BADGE], workers=WORKERS, operators=OPERATORS, trusted=False, settings=MD5
-    ) as running:
+    with Service(folder, devices=[BADGE], workers=WORKERS, operators=OPERATORS, trusted=False, settings=MD5) as running:
         yield running
 
 
@@ -37,9 +35,7 @@ def test_a_phone_without_the_right_password_is_not_registered(
 
 
 def test_a_device_outside_the_trusted_networks_proves_who_it_is(tmp_path: Path, service: Service) -> None:
-    Sipp(
-        tmp_path, "alarm_authenticated", service.address, user="badge", password=SECRETS["badge"], talk=1
-    ).run()
+    Sipp(tmp_path, "alarm_authenticated", service.address, user="badge", password=SECRETS["badge"], talk=1).run()
     incident = service.wait_for_entry("answered", "device_hung_up", caller="badge")
     assert incident.row["identified_by"] == "digest"
     assert incident.row["worker_id"] == "wim"

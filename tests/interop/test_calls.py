@@ -47,16 +47,12 @@ def test_an_alarm_is_answered_and_kept_bit_for_bit_and_stays_open_when_the_devic
 
 def test_audio_that_sipp_plays_is_kept(tmp_path: Path, service: Service) -> None:
     Sipp(tmp_path, "alarm_rtp", service.address, user="plays", alaw=to_alaw(tone(1900, 3)), talk=2.5).run()
-    wait_until(
-        lambda: seconds_of(service.incident("plays").recorded(), 1900) > 1.5, "the tone in the recording"
-    )
+    wait_until(lambda: seconds_of(service.incident("plays").recorded(), 1900) > 1.5, "the tone in the recording")
 
 
 def test_an_invite_that_comes_twice_is_one_call(tmp_path: Path, service: Service) -> None:
     sipp = Sipp(tmp_path, "retransmitted_invite", service.address, user="twice", retransmits=False).run()
-    assert len({answer.text for answer in sipp.received(200, "INVITE")}) == 1, (
-        "the same answer, if it came twice"
-    )
+    assert len({answer.text for answer in sipp.received(200, "INVITE")}) == 1, "the same answer, if it came twice"
     incident = service.wait_for_entry("device_hung_up", caller="twice")
     assert len(incident.legs_of("device")) == 1
     assert incident.kinds.count("opened") == 1
@@ -74,9 +70,7 @@ def test_a_lost_200_comes_again_when_the_invite_is_repeated(tmp_path: Path, serv
     assert len(service.wait_for_entry("device_hung_up", caller="lost-200").legs_of("device")) == 1
 
 
-def test_a_call_that_is_cancelled_before_the_answer_is_an_alarm_all_the_same(
-    tmp_path: Path, service: Service
-) -> None:
+def test_a_call_that_is_cancelled_before_the_answer_is_an_alarm_all_the_same(tmp_path: Path, service: Service) -> None:
     with service.store_held():  # the answer waits for the commit, and the CANCEL comes first
         Sipp(tmp_path, "cancelled", service.address, user="cancels").run()
     incident = service.wait_for_entry("opened", caller="cancels")
@@ -84,9 +78,7 @@ def test_a_call_that_is_cancelled_before_the_answer_is_an_alarm_all_the_same(
     wait_until(lambda: all(leg["ended_at"] for leg in service.incident("cancels").legs), "the end of the leg")
 
 
-def test_a_cancel_that_comes_too_late_is_answered_and_the_call_stands(
-    tmp_path: Path, service: Service
-) -> None:
+def test_a_cancel_that_comes_too_late_is_answered_and_the_call_stands(tmp_path: Path, service: Service) -> None:
     Sipp(tmp_path, "cancel_too_late", service.address, user="cancels-late").run()
     service.wait_for_entry("answered", "device_hung_up", caller="cancels-late")
 
@@ -132,8 +124,6 @@ def test_what_cannot_be_served_gets_the_answer_of_the_rfc(
     Sipp(tmp_path, scenario, (host, service.port), user="refused", transport=transport).run()
 
 
-def test_an_alarm_without_a_usable_codec_is_refused_and_opens_an_incident(
-    tmp_path: Path, service: Service
-) -> None:
+def test_an_alarm_without_a_usable_codec_is_refused_and_opens_an_incident(tmp_path: Path, service: Service) -> None:
     Sipp(tmp_path, "no_common_codec", service.address, user="no-codec").run()
     assert service.wait_for_entry("call_refused", caller="no-codec").state == "open"

@@ -55,13 +55,9 @@ def test_a_device_is_challenged_answered_heard_and_hears_nothing(
         assert incident.row["device_id"] == "badge-7"
         assert incident.row["worker_id"] == "wim"
         assert incident.kind == "panic"
-        wait_until(
-            lambda: seconds_of(service.incident().recorded(), 1900) > 0.7, "both tones in the recording", 30
-        )
+        wait_until(lambda: seconds_of(service.incident().recorded(), 1900) > 0.7, "both tones in the recording", 30)
         assert order_of(service.incident().recorded(), (400, 1900)) == [400, 1900]
-        assert loudest(device.heard) <= 300, (
-            "digital silence, but for what the phone's own decoder makes of it"
-        )
+        assert loudest(device.heard) <= 300, "digital silence, but for what the phone's own decoder makes of it"
         device.hang_up()
         device.wait_for_end()
         assert service.wait_for_entry("device_hung_up").state == "open"
@@ -72,9 +68,7 @@ def test_a_phone_that_acknowledges_with_a_tag_of_its_own_making_is_heard_all_the
 ) -> None:
     """pyVoIP: its ACK has the branch of the INVITE and a random To tag; it calls with mu-law."""
     with (
-        Service(
-            tmp_path, devices=[BADGE], workers=WORKERS, trusted=False, settings=DIGEST["pyvoip"]
-        ) as service,
+        Service(tmp_path, devices=[BADGE], workers=WORKERS, trusted=False, settings=DIGEST["pyvoip"]) as service,
         phone("pyvoip", tmp_path, "badge", sound(400, 1900, seconds=2), service) as device,
     ):
         with service.store_held():  # a 200 without a 100 before it leaves pyVoIP waiting for ever
@@ -84,9 +78,7 @@ def test_a_phone_that_acknowledges_with_a_tag_of_its_own_making_is_heard_all_the
         incident = service.wait_for_entry("answered")
         assert incident.row["device_id"] == "badge-7"
         assert incident.entries("answered")[0]["codec"] == "PCMU"
-        wait_until(
-            lambda: seconds_of(service.incident().recorded(), 1900) > 0.7, "both tones in the recording"
-        )
+        wait_until(lambda: seconds_of(service.incident().recorded(), 1900) > 0.7, "both tones in the recording")
         assert order_of(service.incident().recorded(), (400, 1900)) == [400, 1900]
         assert loudest(device.heard) <= 300
         device.hang_up()

@@ -13,9 +13,7 @@ CALLS, RATE = 500, 50
 
 @pytest.mark.needs("sipp")
 @pytest.mark.parametrize("transport", ["u1", "t1"])
-def test_fifty_alarms_a_second_for_ten_seconds_are_all_answered_and_all_kept(
-    tmp_path: Path, transport: str
-) -> None:
+def test_fifty_alarms_a_second_for_ten_seconds_are_all_answered_and_all_kept(tmp_path: Path, transport: str) -> None:
     with Service(tmp_path, rtp_ports=600) as service:
         Sipp(
             tmp_path,

@@ -79,9 +79,7 @@ def test_an_operator_hears_the_alarm_from_second_0_in_silence_then_talks_and_res
         assert incident.row["reason"] == "false"
         assert len(badge.rtp.sounds) == spoken
     in_order = [
-        kind
-        for kind in incident.kinds
-        if kind in {"opened", "operator_joined", "talk_on", "talk_off", "resolved"}
+        kind for kind in incident.kinds if kind in {"opened", "operator_joined", "talk_on", "talk_off", "resolved"}
     ]
     assert in_order == ["opened", "operator_joined", "talk_on", "talk_off", "resolved"]
 
@@ -121,9 +119,7 @@ def test_all_operators_ring_and_the_first_to_answer_stops_the_others(tmp_path: P
         otto.hang_up()
         olga.wait_for_ring()
         incident = service.wait_for_entry("operator_joined", "given_back", "operator_rung")
-        assert incident.state == "open", (
-            "the alarm of an operator who hangs up goes back to the queue, and rings"
-        )
+        assert incident.state == "open", "the alarm of an operator who hangs up goes back to the queue, and rings"
         assert not badge.disturbed
 
 
@@ -137,9 +133,7 @@ def test_a_busy_operator_is_rung_again_until_somebody_answers(tmp_path: Path) ->
 
 
 @pytest.mark.needs("sipp", "baresip")
-def test_a_phone_that_still_rings_is_cancelled_when_another_operator_answers(
-    tmp_path: Path, sound: Sound
-) -> None:
+def test_a_phone_that_still_rings_is_cancelled_when_another_operator_answers(tmp_path: Path, sound: Sound) -> None:
     with Sipp(tmp_path, "operator_rings_until_cancelled", patience=40) as slow:
         otto = {"id": "otto", "name": "Otto", "uri": f"sip:otto@127.0.0.1:{slow.port}"}
         with (

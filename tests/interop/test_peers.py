@@ -64,9 +64,7 @@ def test_linphone_calls_baresip_over_a_stream(
 ) -> None:
     with (
         Baresip(tmp_path, "bob", sound(400), answers="auto", certificates=certificates) as bob,
-        Linphone(
-            tmp_path, "linda", sound(1900), transport=transport, authority=certificates.authority
-        ) as linda,
+        Linphone(tmp_path, "linda", sound(1900), transport=transport, authority=certificates.authority) as linda,
     ):
         port = bob.port + (transport == "tls")
         linda.dial(f"sip:bob@127.0.0.1:{port};transport={transport}")

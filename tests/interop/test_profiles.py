@@ -12,17 +12,14 @@ from .sounds import tone
 pytestmark = pytest.mark.needs("sipp")
 
 DEVICES = [
-    {"id": profile, "username": profile, "discreet": profile}
-    for profile in ("silence", "keepalive", "recvonly")
+    {"id": profile, "username": profile, "discreet": profile} for profile in ("silence", "keepalive", "recvonly")
 ]
 
 
 @pytest.mark.parametrize(
     ("profile", "fewest", "most"), [("silence", 75, 300), ("keepalive", 1, 15), ("recvonly", 0, 0)]
 )
-def test_a_device_is_sent_no_more_than_its_profile_allows(
-    tmp_path: Path, profile: str, fewest: int, most: int
-) -> None:
+def test_a_device_is_sent_no_more_than_its_profile_allows(tmp_path: Path, profile: str, fewest: int, most: int) -> None:
     with (
         Service(tmp_path, devices=DEVICES) as service,
         Badge(tmp_path, service, tone(400, 6), user=profile) as badge,

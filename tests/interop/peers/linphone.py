@@ -105,10 +105,7 @@ class Linphone(Program):
         self.wait_for("linphonec> ")
         core = self.directory / "core.log"
         wait_until(
-            lambda: (
-                core.exists()
-                and "SIP network reachability state is now [UP]" in core.read_text(errors="replace")
-            ),
+            lambda: core.exists() and "SIP network reachability state is now [UP]" in core.read_text(errors="replace"),
             "linphone's network to be up",
         )
         for line in ("soundcard use files", f"play {self.wav}", f"record {self.heard_file}"):

@@ -56,9 +56,7 @@ class Seen:
 
     def header(self, name: str) -> str | None:
         """The value of the first header of this name, as it stands."""
-        found = re.search(
-            rf"^{re.escape(name)}[ \t]*:[ \t]*(.*?)\s*$", self.text.partition("\n\n")[0], re.M | re.I
-        )
+        found = re.search(rf"^{re.escape(name)}[ \t]*:[ \t]*(.*?)\s*$", self.text.partition("\n\n")[0], re.M | re.I)
         return found[1] if found else None
 
 
@@ -180,6 +178,4 @@ class Sipp(Program):
 
     def wait_for_status(self, status: int, method: str = "INVITE") -> Seen:
         """Wait for the first answer of this kind."""
-        return wait_until(
-            lambda: self.received(status, method) or None, f"{status} to {method}", self.patience
-        )[0]
+        return wait_until(lambda: self.received(status, method) or None, f"{status} to {method}", self.patience)[0]
