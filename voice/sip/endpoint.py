@@ -207,7 +207,7 @@ class Endpoint:
         self._step(self._agent.receive, data, flow, now)
 
     def _failed(self, flow: Flow, error: Exception) -> None:
-        log.info("sip flow failed", protocol=flow.protocol, error=type(error).__name__)
+        log.debug("sip flow failed", protocol=flow.protocol, error=type(error).__name__)
         if self._registrar is not None:
             self._registrar.lost(flow)
         self._step(self._agent.flow_failed, flow, self._loop.time())

@@ -42,12 +42,15 @@ class ServerTransaction(Transaction):
         self.feed(what, response)
 
     def reroute(self, flow: Flow) -> None:
-        """18.2.2: the connection is gone, a new one leads to the sent-by. What may be lost goes again."""
+        """18.2.2: the connection is gone, a new one leads to the sent-by.
+
+        A refusal that may be lost goes again; a 2xx is repeated anyhow until its ACK.
+        """
         if self.answered_elsewhere or self.ended:
             return
         self.answered_elsewhere = True
         self.flow = flow
-        if self.state is not State.CONFIRMED:
+        if self.state is State.COMPLETED:
             self.repeat()
 
     def send(self, message: Message | None) -> None:

@@ -236,6 +236,27 @@ def test_a_response_that_the_closed_connection_may_have_lost_goes_again() -> Non
     assert talk.sent() == []
 
 
+def test_an_acknowledged_answer_does_not_go_again_when_its_connection_closes() -> None:
+    talk = Conversation(protocol="TCP")
+    talk.peer.invite()
+    talk.session.accept(ANSWER)
+    talk.peer.ack()
+    talk.sent()
+    talk.fail(talk.flow)
+    assert talk.sent() == []
+
+
+def test_an_unacknowledged_answer_is_repeated_by_another_connection() -> None:
+    talk = Conversation(protocol="TCP")
+    talk.peer.invite()
+    talk.session.accept(ANSWER)
+    talk.sent()
+    talk.fail(talk.flow)
+    talk.advance(0.5)
+    assert talk.sent() == ["200"]
+    assert talk.last_flow() != talk.flow
+
+
 def test_a_merged_request_is_answered_482() -> None:
     talk = Conversation()
     talk.peer.invite(branch="z9hG4bKway1")
