@@ -104,11 +104,7 @@ def main() -> None:
                     flush=True,
                 )
     if arguments.json:
-        print(
-            json.dumps(
-                {"machine": machine.as_dict(), "results": [asdict(each) for each in results]}, indent=2
-            )
-        )
+        print(json.dumps({"machine": machine.as_dict(), "results": [asdict(each) for each in results]}, indent=2))
 
 
 def run(server: str, calls: int, seconds: float) -> Result:
@@ -175,9 +171,7 @@ def _product(profile: str) -> Callable[[int, Path, Connection, list[Address]], N
     return serve
 
 
-async def _record(
-    profile: str, calls: int, folder: Path, control: Connection, sources: list[Address]
-) -> None:
+async def _record(profile: str, calls: int, folder: Path, control: Connection, sources: list[Address]) -> None:
     """The product: what `earshot serve` does with the media of its calls."""
     loop, clock, rng = asyncio.get_running_loop(), SystemClock(), random.Random(1)
     disk = DiskThread(loop.call_soon_threadsafe)

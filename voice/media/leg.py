@@ -305,7 +305,7 @@ class MediaLeg:
         if self.sent is None or self.gate.profile is Profile.FULL or frame is None:
             return
         if self._tick_zero is None:
-            self._tick_zero, self._zero_position = tick, max(0, int((at - self._origin) * SAMPLE_RATE))
+            self._tick_zero, self._zero_position = tick, max(0, round((at - self._origin) * SAMPLE_RATE))
         self.sent.write(self._zero_position + (tick - self._tick_zero) * FRAME, frame)
 
     def _begin_recording(self) -> None:

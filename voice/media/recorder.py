@@ -109,7 +109,8 @@ class Recording:
         """Hand what has come since the last time to the disk writer. The clock calls this twice a second."""
         for position, audio in self._track.take():
             if self._current is None:
-                self._current = self._begin(position)
+                # What the peer says is one file from the answer on; what it is sent, one for each talk.
+                self._current = self._begin(0 if self._is_first_received else position)
             early = self._current.start - position
             if early < len(audio):
                 self._current.append(max(position, self._current.start), audio[max(0, early) :])
@@ -127,6 +128,8 @@ class Recording:
     def close(self) -> None:
         """Complete the recording up to the end of its track. Twice is harmless."""
         self.flush()
+        if self._is_first_received and self._track.end > 0:
+            self._current = self._begin(0)  # a peer that never said anything: that is evidence, too
         if self._current is not None:
             self._finish(self._track.end)
         self._track.release()
@@ -147,6 +150,10 @@ class Recording:
         if self._on_notice is not None:
             lost = sum(segment.lost for segment in self._segments) * 1000 // wav.RATE
             self._on_notice(StorageBack(lost) if fault is None else StorageFault(fault))
+
+    @property
+    def _is_first_received(self) -> bool:
+        return self._direction == "rx" and not self._segments
 
     def _finish(self, end: int) -> None:
         segment, self._current = self._current, None

@@ -230,6 +230,20 @@ def test_nothing_is_written_for_a_track_without_audio(bench: Bench, tmp_path: Pa
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_peer_that_never_says_anything_is_recorded_as_silence(bench: Bench) -> None:
+    bench.track.write(3 * SECOND, b"")
+    bench.recording.flush()
+    info = bench.finish()
+    assert audio_of(info.path) == wav.SILENCE * 3 * SECOND
+
+
+def test_the_recording_of_a_peer_begins_with_the_answer(bench: Bench) -> None:
+    bench.track.write(SECOND, b"hello")
+    info = bench.finish()
+    assert info.offset_ms == 0
+    assert audio_of(info.path) == wav.SILENCE * SECOND + b"hello"
+
+
 # -- a disk that fails --
 
 
