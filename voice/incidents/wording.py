@@ -1,0 +1,167 @@
+"""Timeline entries in plain words, for everybody who reads them: the command line, the demo.
+
+`who` is the subject and `what` the rest of the sentence: "Olga de Vries" "answers, 2.9 s after the alarm".
+An entry that is not known here is told by its kind and its details, so that nothing is ever left out.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from voice.incidents.timeline import Entry
+
+OURSELVES = "Earshot"
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """How people call what the timeline knows by its identifier. What is not in here keeps its identifier."""
+
+    operators: Mapping[str, str] = field(default_factory=dict)
+    workers: Mapping[str, str] = field(default_factory=dict)
+    legs: Mapping[str, str] = field(default_factory=dict)
+    """Leg to who is on it."""
+
+
+def who(actor: str, names: Names) -> str:
+    """The one who did it."""
+    role, _, identifier = actor.partition(":")
+    match role:
+        case "system":
+            return OURSELVES
+        case "operator":
+            return names.operators.get(identifier, identifier)
+        case "device":
+            return identifier
+        case _:
+            return actor
+
+
+def what(entry: Entry, names: Names) -> str:
+    """What was done, as the rest of a sentence that begins with `who`."""
+    told = _TOLD.get(entry.kind)
+    if told is None:
+        return _by_its_details(entry)
+    facts = _Facts(entry.detail, names)
+    return told(facts) if callable(told) else told.format_map(facts)
+
+
+class _Facts(dict[str, Any]):
+    """The details of an entry with names for identifiers. A detail that is missing leaves a gap, no error."""
+
+    def __init__(self, detail: Mapping[str, Any], names: Names) -> None:
+        super().__init__(detail)
+        if "leg" in detail:
+            self["leg"] = names.legs.get(str(detail["leg"]), "the caller")
+        if "operator" in detail:
+            self["operator"] = names.operators.get(str(detail["operator"]), detail["operator"])
+        if "worker" in detail:
+            self["worker"] = names.workers.get(str(detail["worker"]), detail["worker"])
+        for key in ("kind", "outcome", "cause", "reason"):
+            if key in detail:
+                self[key] = str(detail[key]).replace("_", " ")
+
+    def __missing__(self, key: str) -> str:
+        return "…"
+
+
+_PROOF = {
+    "digest": "proved by its password",
+    "registration": "known by its registration",
+    "asserted": "vouched for by the exchange",
+    "from": "known by its number, unproved",
+}
+
+
+def _alarm(facts: _Facts) -> str:
+    worker = f" for {facts['worker']}" if facts.get("worker") else ""
+    caller = f", caller {facts['caller']}" if facts.get("caller") and not facts.get("device") else ""
+    return f"raises the alarm: {facts['kind']}{worker}{caller} ({_proof(facts)})"
+
+
+def _proof(facts: _Facts) -> str:
+    return _PROOF.get(str(facts.get("proof") or facts.get("identified_by")), "unknown caller")
+
+
+def _answered(facts: _Facts) -> str:
+    late = "; the incident is not on disk yet" if facts.get("before_commit") else "; the incident is on disk"
+    return f"answers {facts['leg']} within {facts['after_ms']} ms and stays silent{late}"
+
+
+def _call_failed(facts: _Facts) -> str:
+    why = facts.get("why") or " ".join(str(facts[key]) for key in ("cause", "status") if facts.get(key))
+    return f"could not reach the device: {why}"
+
+
+def _ended(facts: _Facts) -> str:
+    cause = "" if facts.get("cause") == "local" else f" ({facts['cause']})"
+    return f"ends the call with {facts['leg']}{cause}"
+
+
+def _ringing_ended(facts: _Facts) -> str:
+    return f"rings {facts['operator']} no more: {facts['outcome']}"
+
+
+def _back_on_disk(facts: _Facts) -> str:
+    lost = f"; {facts['lost_ms']} ms were lost" if facts.get("lost_ms") else ""
+    return f"writes the recording of {facts['leg']} to disk again{lost}"
+
+
+_TOLD: Mapping[str, str | Callable[[_Facts], str]] = {
+    # the alarm and the device
+    "opened": _alarm,
+    "device_called_again": lambda facts: f"calls again ({_proof(facts)})",
+    "linked": "links this with incident {incident} of the same worker",
+    "answered": _answered,
+    "call_refused": "cannot take the call ({status}: {why}); the alarm rings all the same",
+    "leg_replaced": "lets go of an older call, which had fallen silent",
+    "device_hung_up": "hangs up; the incident stays open",
+    "device_leg_ended": _ended,
+    "calling_back": "calls the device back",
+    "call_back_impossible": "wants the device called back, but {why}",
+    "call_back_failed": _call_failed,
+    "device_answered_call_back": "answers the call-back",
+    # operators
+    "operator_rung": "rings {operator}",
+    "ringing_ended": _ringing_ended,
+    "answered_too_late": "lets {operator} go: somebody else was quicker",
+    "operator_joined": "answers, {after_s} s after the alarm",
+    "first_audio_heard": "hears the alarm, from its second 0",
+    "listening_live": "has caught up: listens live",
+    "talk_on": "turns talk on: the worker can hear",
+    "talk_off": "turns talk off",
+    "marked": "marks second {position_s} of the alarm",
+    "help_asked": "asks for help: the other operators ring",
+    "gave_back": "gives the alarm back",
+    "operator_left": "is off the call",
+    # the lifecycle
+    "acknowledged": "has the alarm (acknowledged)",
+    "in_progress": "deals with it (in progress)",
+    "handed_over": "takes the alarm over",
+    "given_back": "leaves it to the queue: it rings again ({why})",
+    "resolved": "resolves the incident: {reason}",
+    "reopened": "opens the incident again",
+    # media
+    "gate_opened": "opens the way to {leg}",
+    "gate_shut": "is silent for {leg} again",
+    "first_audio": "receives and records {leg}",
+    "no_audio": "receives nothing from {leg} for {seconds} s",
+    "audio_resumed": "receives {leg} again, after {after} s",
+    "packet_loss": "misses {percent} % of the packets from {leg}",
+    "packet_loss_over": "receives {leg} without losses again",
+    "jitter": "receives {leg} unevenly ({milliseconds} ms)",
+    "silent_line": "hears only silence from {leg} for {seconds} s: is the microphone covered?",
+    "sound_again": "hears {leg} again, after {after} s of silence",
+    "storage_fault": "cannot write the recording of {leg} ({reason}): keeps it in memory",
+    "storage_back": _back_on_disk,
+    "media_fault": "met a fault of its own in the call of {leg}: {error}",
+    # a crash
+    "service_restarted": "was started anew: the incident is open and rings",
+    "leg_lost": "had lost the call of the {role} when it stopped",
+    "recording_unreadable": "cannot read recording {recording}: {why}",
+}
+
+
+def _by_its_details(entry: Entry) -> str:
+    details = ", ".join(f"{key} {value}" for key, value in entry.detail.items() if value not in (None, "", [], {}))
+    return entry.kind.replace("_", " ") + (f": {details}" if details else "")

@@ -1,0 +1,203 @@
+"""`earshot demo`: the real service on real sockets of this machine, and an alarm played through by simulated phones."""
+
+import asyncio
+import shlex
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from voice.app import Service, running
+from voice.logs import set_up_logging
+from voice.rtp.transport import UdpPorts
+from voice.sim.demo_findings import findings
+from voice.sim.demo_place import HOST, Place, prepare
+from voice.sim.demo_story import Follower, Played, Story, names
+from voice.sim.demo_view import View, aligned, from_here
+from voice.sim.habits import Habits
+from voice.sim.phone import SimPhone
+from voice.sim.speech import clip
+from voice.sip.transport import SocketTransport
+
+PICKS_UP_AFTER = 3.0
+"""Seconds that the operator lets it ring: late enough that there is something to catch up with."""
+
+PHONE_PORTS = (30000, 31999)
+
+
+def run(*, keep: bool = False) -> int:
+    """Play the demo. 0 if everything was as it should be, else 1."""
+    place = prepare(datetime.now())
+    view = View()
+    with _log(place.folder / "earshot.log"):
+        return asyncio.run(_demo(place, view, keep=keep))
+
+
+async def _demo(place: Place, view: View, *, keep: bool) -> int:
+    started = time.monotonic()
+    async with running(place.settings) as service:
+        view.title("Earshot demo: one alarm over real SIP and RTP on this machine")
+        udp = f"{HOST}:{place.server[1]}"
+        view.say(f"The service answers at {udp} (UDP and TCP); its data lies in {from_here(place.folder)}", "")
+        good = await _play(place, service, view)
+        view.say("")
+        took = f"The demo took {time.monotonic() - started:.0f} s."
+        if good:
+            view.verdict(f"{took} Everything was as it should be.", good=True)
+        else:
+            view.verdict(f"{took} Something was not as it should be: see FAILED above.", good=False)
+        if keep:
+            await _keep(place, service, view)
+    return 0 if good else 1
+
+
+async def _play(place: Place, service: Service, view: View) -> bool:
+    badge = _phone(place, "badge-7")
+    operator = _phone(place, "olga", Habits(after=PICKS_UP_AFTER))
+    await badge.start()
+    await operator.start()
+    showing = asyncio.get_running_loop().create_task(_show(view))
+    story = Story(service, badge, operator, tell=view.add, zero=view.begin)
+    try:
+        played = await story.play()
+    except (TimeoutError, ConnectionError) as error:
+        view.show()
+        why = str(error) or "nothing more happened"
+        view.say("", f"FAILED  The story stopped where {story.doing}: {why}.")
+        view.say(f"        The service's log: {from_here(place.folder / 'earshot.log')}")
+        return False
+    finally:
+        showing.cancel()
+        await badge.close()
+        await operator.close()
+    view.show()
+    view.say("")
+    found = list(findings(played))
+    view.findings(found)
+    _where_things_lie(place, played, view)
+    return all(finding.holds for finding in found)
+
+
+async def _show(view: View) -> None:
+    while True:
+        view.show(datetime.now(UTC))
+        await asyncio.sleep(0.05)
+
+
+def _phone(place: Place, user: str, habits: Habits | None = None) -> SimPhone:
+    device, operator = place.settings.device(user), place.settings.operator(user)
+    account = device or operator
+    return SimPhone(
+        user,
+        plug=lambda: SocketTransport(udp=[(HOST, 0)]),
+        ports=UdpPorts(HOST, *PHONE_PORTS),
+        server=("UDP", place.server),
+        password=account.password if account else None,
+        domain=place.settings.sip.realm,
+        habits=habits,
+    )
+
+
+def _where_things_lie(place: Place, played: Played, view: View) -> None:
+    incident = played.incident.id
+    known = names(place.settings, played.legs)
+    view.say("", "Recordings (A-law WAV, 8 kHz: every player takes them):")
+    view.say(
+        *aligned(
+            [
+                (
+                    f"{'from' if row.direction == 'received' else 'to'} {known.legs[row.leg_id]}, "
+                    f"{(row.duration_ms or 0) / 1000:.1f} s",
+                    from_here(Path(row.path)),
+                )
+                for row in played.recordings
+                if row.bytes
+            ]
+        )
+    )
+    earshot, config = _command(), shlex.quote(from_here(place.configuration))
+    device = next(leg for leg in played.legs if leg.role == "device")
+    view.say("", "Look for yourself:")
+    view.say(
+        *aligned(
+            [
+                ("hear it", f"{earshot} play {incident} --config {config}"),
+                ("read it", f"{earshot} incident {incident} --config {config}"),
+                ("its SIP", f"{earshot} trace {shlex.quote(device.call_id)} --config {config}"),
+                ("check it", f"{earshot} verify {incident} --config {config}"),
+            ]
+        )
+    )
+
+
+def _command() -> str:
+    """How `earshot` was called, so that it can be called like that again."""
+    called = Path(sys.argv[0])
+    if called.name != "earshot":
+        return "earshot"
+    return "earshot" if shutil.which("earshot") == str(called.absolute()) else shlex.quote(from_here(called.absolute()))
+
+
+async def _keep(place: Place, service: Service, view: View) -> None:
+    """Leave the service up until Ctrl-C, for softphones; Enter lets the simulated badge call again."""
+    loop = asyncio.get_running_loop()
+    stopping = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopping.set)
+    host, port = place.server
+    settings = place.settings
+    api = settings.api.listen
+    view.say("", "The service stays up until Ctrl-C. It can be reached from this machine only.")
+    view.say(
+        *aligned(
+            [
+                ("SIP server", f"{host}:{port}, UDP or TCP"),
+                *(
+                    (f"operator {o.name}", f"user {o.username}, password {o.password}; rings, or dials `next`")
+                    for o in settings.operators
+                ),
+                *(
+                    (f"device {d.id}", f"user {d.username}, password {d.password}; dials any number")
+                    for d in settings.devices
+                ),
+                *([("metrics", f"http://{api[0]}:{api[1]}/metrics and /healthz")] if api else []),
+            ]
+        )
+    )
+    badge = _phone(place, "badge-7")
+    await badge.start()
+    follower = Follower(service, view.add)
+    await follower.look()  # what has been told already
+    view.forget()
+    tasks = [loop.create_task(follower.run()), loop.create_task(_show(view))]
+    if sys.stdin.isatty():
+        view.say("", "Press Enter, and the simulated badge raises an alarm again.", "")
+        loop.add_reader(sys.stdin, _pressed, badge, settings.sip.realm)
+    await stopping.wait()
+    if sys.stdin.isatty():
+        loop.remove_reader(sys.stdin)
+    for task in tasks:
+        task.cancel()
+    await badge.close()
+    view.say("", "Stopped.")
+
+
+def _pressed(badge: SimPhone, domain: str) -> None:
+    """Enter was pressed: an alarm, if none is on."""
+    sys.stdin.readline()
+    if not badge.live_calls:
+        call = badge.call(f"sip:alarm@{domain}")
+        for _ in range(10):
+            call.say(clip("badge"))
+
+
+@contextmanager
+def _log(path: Path) -> Iterator[None]:
+    """The service's own log goes into a file, so that the story can be read."""
+    with path.open("w", encoding="utf-8") as file:
+        set_up_logging(level="info", json=False, personal_data=False, stream=file)
+        yield
