@@ -22,6 +22,7 @@ from voice.call import Call, CallEnd, Calls, Destination
 from voice.clock import Clock
 from voice.directory import Caller, Directory
 from voice.errors import EarshotError, PeerError
+from voice.incidents.lifecycle import State
 from voice.journal import Journal
 from voice.legs import DeviceLeg, Legs
 from voice.live import Key, LiveIncident, LiveIncidents
@@ -93,8 +94,13 @@ async def handle_alarm(alarm: Alarm, desk: Desk) -> None:
         _refuse(alarm, incident, leg, refusal, desk)
         return
 
+    if joined and incident.state is State.RESOLVED:
+        await _start_anew(alarm, leg, call, desk)
+        return
+
     call.answer()
-    _note_answer(alarm, incident, leg, call, durable, desk)
+    if call.up:
+        _note_answer(alarm, incident, leg, call, durable, desk)
     await _stay_on(incident, leg, call, desk)
 
 
@@ -190,6 +196,13 @@ def _refuse(alarm: Alarm, incident: LiveIncident, leg: DeviceLeg, refusal: Earsh
     desk.metrics.calls_refused.inc()
 
 
+async def _start_anew(alarm: Alarm, leg: DeviceLeg, call: Call, desk: Desk) -> None:
+    """Somebody resolved the incident while this call was joining it: then this call is an alarm of its own."""
+    call.abandon()
+    leg.ended(CallEnd(EndCause.LOCAL))
+    await handle_alarm(alarm, desk)
+
+
 def _note_answer(alarm: Alarm, incident: LiveIncident, leg: DeviceLeg, call: Call, durable: bool, desk: Desk) -> None:
     seconds = asyncio.get_running_loop().time() - alarm.received_at
     desk.metrics.answer_seconds.observe(seconds)
@@ -203,6 +216,8 @@ def _note_answer(alarm: Alarm, incident: LiveIncident, leg: DeviceLeg, call: Cal
 
 async def _stay_on(incident: LiveIncident, leg: DeviceLeg, call: Call, desk: Desk) -> None:
     """From the answer to the end of the leg. A leg that ends leaves the incident as it is."""
+    if incident.state is State.RESOLVED:  # while the device was being called back
+        call.hang_up("incident resolved")
     for stale_id, stale in list(incident.device_calls.items()):
         if stale.media.quiet_for >= 2.0:
             incident.note("leg_replaced", {"leg": stale_id, "by": leg.id})

@@ -147,7 +147,7 @@ class Service:
             calls=self.calls,
             legs=self.legs,
             phones=self.contacts.of_operator,
-            hooks=SessionHooks(ask_help=self._ask_help, call_back=self._call_back, heard=self._heard),
+            hooks=SessionHooks(self._ask_help, self._call_back, self._heard, self.spawn),
             spawn=self.spawn,
         )
         self.reception = Reception(

@@ -146,9 +146,12 @@ class Call:
         self.ended: asyncio.Future[CallEnd] = loop.create_future()
         self.digits: asyncio.Queue[str] = asyncio.Queue()
         self.media.on_digit = self.digits.put_nowait
+        self._sign_of_life: asyncio.Future[None] | None = None
+        calls.live.add(self)
         if session is not None:
             session.handler = self.on_event
-        calls.live.add(self)
+            if session.ended:  # withdrawn in the same breath: nobody was there yet to be told
+                self._finish(CallEnd(EndCause.CANCELLED, by_peer=True))
 
     @property
     def session(self) -> InviteSession:
@@ -222,6 +225,18 @@ class Call:
         await asyncio.wait([self.answered], timeout=seconds)
         return self.up
 
+    async def gives_sign_of_life(self, seconds: float) -> bool:
+        """Whether the peer answers a re-INVITE that changes nothing, or does anything else, within this time.
+
+        A phone that lost its power says nothing of it; one that is muted says nothing either, but answers.
+        """
+        if not self.up:
+            return False
+        self._sign_of_life = asyncio.get_running_loop().create_future()
+        self.session.reoffer(self._sdp.offer())
+        await asyncio.wait([self._sign_of_life, self.ended], timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        return self._sign_of_life.done() and self.up
+
     def offer(self) -> bytes:
         """Our session description, for an INVITE of ours."""
         return self._sdp.offer()
@@ -230,6 +245,8 @@ class Call:
 
     def on_event(self, event: SessionEvent) -> None:
         """One thing that happened in the dialog."""
+        if self._sign_of_life is not None and not self._sign_of_life.done() and not isinstance(event, Ended):
+            self._sign_of_life.set_result(None)
         match event:
             case Progress(code=code):
                 self.progress = code
@@ -285,7 +302,7 @@ class Call:
     def _follow(self) -> None:
         """Let the media do what was agreed on."""
         agreed = self._sdp.agreed
-        if agreed is None:
+        if agreed is None or self.ended.done():
             return
         if self.media.agreed is not None:
             self.media.update(agreed)

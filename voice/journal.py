@@ -43,6 +43,7 @@ class Journal:
         self._line: deque[_Entry] = deque()
         self._retrying: asyncio.Task[None] | None = None
         self._running: set[asyncio.Task[None]] = set()
+        self._abandoned = False
         self.refused = 0
         """Writes that the store refused for what they were, not for its own state: each is a bug, and logged."""
 
@@ -54,6 +55,8 @@ class Journal:
     def post(self, write: Write) -> asyncio.Future[bool]:
         """Queue a transaction. The future turns True when it is durable, False when the store refused it for good."""
         entry = _Entry(write, asyncio.get_running_loop().create_future())
+        if self._abandoned:
+            return entry.done
         if self._line:
             self._line.append(entry)
         else:
@@ -76,6 +79,13 @@ class Journal:
                 return False
             await asyncio.sleep(0.01)
         return True
+
+    def abandon(self) -> None:
+        """Write nothing more, as a process does that is killed: what was not durable by now is lost."""
+        self._abandoned = True
+        self._line.clear()
+        for task in (*self._running, *((self._retrying,) if self._retrying else ())):
+            task.cancel()
 
     def _start(self, work: Any) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -4,7 +4,7 @@ The one place that decides what a device can ever hear: `device` gives every dev
 """
 
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import datetime
 from functools import partial
@@ -176,6 +176,13 @@ class OperatorLeg(Leg):
     """A call with an operator. It belongs to an incident once he has answered."""
 
     role = Role.OPERATOR
+    on_quiet: Callable[[], object] = staticmethod(lambda: None)
+    """Called when nothing comes from his phone any more."""
+
+    def _notice(self, notice: Notice) -> None:
+        super()._notice(notice)
+        if isinstance(notice, NoAudio):
+            self.on_quiet()
 
     def attach(self, call: Call, incident: LiveIncident) -> None:
         """He answered: record what he says, and write the leg."""

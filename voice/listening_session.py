@@ -5,7 +5,7 @@ leaves without having resolved the incident, by choice or because his leg died, 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -20,6 +20,10 @@ from voice.media.tones import Sound, clip
 BACK_SECONDS = 10.0
 REASON_SECONDS = 8.0
 """How long `#` waits for the reason code."""
+LIFE_SECONDS = 4.0
+"""How long a phone that has fallen silent may take to show that it is still there: three times it is asked."""
+LIFE_EVERY = 10.0
+"""Seconds until a phone that is there, and silent, is asked again."""
 FAREWELL_SECONDS = 0.4
 """The last confirmation is heard out before the leg is ended."""
 
@@ -32,6 +36,8 @@ class SessionHooks:
     call_back: Callable[[LiveIncident, str], Awaitable[bool]]
     heard: Callable[[LiveIncident, float], None]
     """The first audio of the incident reached a human, so many seconds after the alarm."""
+    spawn: Callable[[Coroutine[Any, Any, Any]], object]
+    """Runs something beside the session, supervised."""
 
 
 class ListeningSession:
@@ -52,6 +58,7 @@ class ListeningSession:
         self.actor = f"operator:{operator.id}"
         self._hooks = hooks
         self._given_back = False
+        self._asking = False
         self._listener = Listener(
             incident.audio, speed=speed, on_first_audio=self._first_audio, on_live=self._went_live
         )
@@ -107,7 +114,7 @@ class ListeningSession:
             self._sound(Sound.ERROR)
             return
         self._sound(Sound.ACCEPTED)
-        asyncio.get_running_loop().create_task(self._call_back())
+        self._hooks.spawn(self._call_back())
 
     async def _call_back(self) -> None:
         if not await self._hooks.call_back(self.incident, self.actor):
@@ -186,6 +193,24 @@ class ListeningSession:
             incident.change(State.OPEN, actor=self.actor, detail={"why": why})
         else:
             incident.on_change(incident)
+
+    def went_quiet(self) -> None:
+        """Nothing comes from his phone: muted perhaps, or dead."""
+        if not self._asking:
+            self._asking = True
+            self._hooks.spawn(self._ask_for_life())
+
+    async def _ask_for_life(self) -> None:
+        """A phone that died must not keep the alarm: without a sign of life its leg is over."""
+        try:
+            while self.call.up and self.call.media.quiet_for >= 1.0:
+                if not await self.call.gives_sign_of_life(LIFE_SECONDS):
+                    self.incident.note("no_sign_of_life", {"leg": self.member.id})
+                    self.call.hang_up("no sign of life")
+                    return
+                await asyncio.wait([self.call.ended], timeout=LIFE_EVERY)
+        finally:
+            self._asking = False
 
     async def _farewell(self) -> None:
         await asyncio.wait([self.call.ended], timeout=FAREWELL_SECONDS)

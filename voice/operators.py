@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import structlog
+
 from config.models import Operator, Settings
 from voice.call import Call, Calls, Destination
 from voice.dispatch import Free, Waiting, assign, next_chance
@@ -20,6 +22,8 @@ from voice.listening_session import ListeningSession, SessionHooks
 from voice.live import LiveIncident, LiveIncidents
 from voice.ringing import Outcome, ring
 from voice.sip.session import InviteSession
+
+log = structlog.get_logger(__name__)
 
 PAUSE = {
     Outcome.BUSY: 5.0,
@@ -128,11 +132,14 @@ class Operators:
         incident.note("operator_rung", {"operator": operator.id})
         legs = {leg.id: (leg, to) for to in self._phones(operator) if (leg := self._legs.operator(operator))}
         dials = [partial(self._dial, to, leg, incident) for leg, to in legs.values()]
-        outcome, call = Outcome.STOPPED, None
+        outcome, call = Outcome.UNREACHABLE, None  # whatever fails here is tried again after the pause
         try:
             outcome, call = await ring(dials, self._settings.alarms.ring_seconds)
-        except EarshotError:
-            outcome = Outcome.UNREACHABLE  # no port is free: tried again after the pause
+        except asyncio.CancelledError:
+            outcome = Outcome.STOPPED
+            raise
+        except EarshotError as error:
+            log.warning("an operator could not be rung", why=str(error))  # such as: no port is free
         finally:
             seat.ringing, seat.rings_for = None, None
             seat.idle_since = loop.time()
@@ -172,6 +179,7 @@ class Operators:
         session = ListeningSession(
             seat.operator, incident, call, leg.id, self._hooks, self._settings.alarms.catch_up_speed
         )
+        leg.on_quiet = session.went_quiet
         for other in self._sessions_on(incident):
             other.joined_by_another()
         seat.session = session

@@ -15,7 +15,7 @@ from typing import Any
 from config.models import Settings
 from voice.app import Outside, Service
 from voice.media.disk import InlineDisk
-from voice.media.segment import FileSystem
+from voice.media.segment import FileSystem, SystemFiles
 from voice.sim.habits import Habits
 from voice.sim.link import Link
 from voice.sim.loop import VirtualLoop, virtual_loop
@@ -29,30 +29,58 @@ HOST = "10.0.0.1"
 SIP_PORT = 5060
 
 
+class UnsyncedFiles(SystemFiles):
+    """Real files that never wait for the disk itself: no story loses its power."""
+
+    def fdatasync(self, descriptor: int) -> None:
+        return
+
+
 class Stage:
     """One service, its store and its disk, and the phones around it."""
 
-    def __init__(self, settings: Settings, loop: VirtualLoop, network: Network, files: FileSystem | None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        loop: VirtualLoop,
+        network: Network,
+        *,
+        store: Store | None = None,
+        files: FileSystem | None = None,
+        rtp_ports: tuple[int, int] = (20_000, 29_999),
+    ) -> None:
+        """The store is in memory unless one is given; recordings are real files unless `files` says otherwise."""
         self.settings = settings
         self.network = network
-        self.store = Store.inline(settings.store.url)
-        self.disk = InlineDisk(loop.time, files=files)
+        self.store = store or Store.inline()
+        self.files = files or UnsyncedFiles()
         self.phones: dict[str, SimPhone] = {}
+        self._rtp_ports = rtp_ports
         self._loop = loop
+        self.disk = InlineDisk(loop.time, files=self.files)
         self.service = self._new_service()
 
     @classmethod
     async def open(
-        cls, settings: Settings, *, seed: int = 0, link: Link | None = None, files: FileSystem | None = None
+        cls,
+        settings: Settings,
+        *,
+        seed: int | None = None,
+        link: Link | None = None,
+        store: Store | None = None,
+        files: FileSystem | None = None,
+        rtp_ports: tuple[int, int] = (20_000, 29_999),
     ) -> "Stage":
         """Start the service on a fresh network. Within `run_virtual` only."""
         loop = virtual_loop()
-        stage = cls(settings, loop, Network(loop, seed=seed, link=link), files)
+        network = Network(loop, seed=seed, link=link)
+        stage = cls(settings, loop, network, store=store, files=files, rtp_ports=rtp_ports)
         await stage.service.start()
         return stage
 
     def _new_service(self) -> Service:
-        ports = SimRtpPorts(self.network, HOST)
+        first, last = self._rtp_ports
+        ports = SimRtpPorts(self.network, HOST, first=first, last=last)
         return Service(
             self.settings,
             Outside(
@@ -98,8 +126,18 @@ class Stage:
 
     async def crash(self, *, down: float = 1.0) -> None:
         """`kill -9` and start again: everything in memory is gone, the store and the files stay."""
-        await self.service.vanish()
+        await self.kill()
         await asyncio.sleep(down)
+        await self.restart()
+
+    async def kill(self) -> None:
+        """`kill -9`: not another word, not another byte."""
+        self.disk.abandon()
+        await self.service.vanish()
+
+    async def restart(self) -> None:
+        """Start the service again, on what the last one left in the store and on the disk."""
+        self.disk = InlineDisk(self._loop.time, files=self.files)
         self.service = self._new_service()
         await self.service.start()
 
