@@ -32,8 +32,7 @@ class Machine:
         """For people."""
         versions = ", ".join(f"{name} {number}" for name, number in self.versions.items())
         return [
-            f"{self.measured_at}: {self.processor}, {self.cores} cores, "
-            f"{self.memory_gib:.0f} GiB, {self.system}",
+            f"{self.measured_at}: {self.processor}, {self.cores} cores, {self.memory_gib:.0f} GiB, {self.system}",
             f"Python {self.python}; {versions}; load before the run {self.load:.2f}",
         ]
 

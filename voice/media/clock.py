@@ -50,9 +50,7 @@ class Ticking(Protocol):
 class MediaClock:
     """Ticks while it has legs, on the running event loop."""
 
-    def __init__(
-        self, *, on_settle: Callable[[float], None] | None = None, drain_every: int = DRAIN_EVERY
-    ) -> None:
+    def __init__(self, *, on_settle: Callable[[float], None] | None = None, drain_every: int = DRAIN_EVERY) -> None:
         """`on_settle` is called with the time at every 25th tick (the disk writer's `attend`)."""
         self.ticks = 0
         """The number of the tick whose frames are asked for now, or were last: a `Room` mixes once a tick."""

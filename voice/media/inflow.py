@@ -51,9 +51,7 @@ _unpack = struct.Struct("!HHII").unpack_from
 class Inflow:
     """What one leg receives. `on_event` gets telephone-event packets, `on_control` RTCP on the RTP port."""
 
-    def __init__(
-        self, track: Track | None, latch: Latch, codecs: Mapping[int, bytes | None], origin: float
-    ) -> None:
+    def __init__(self, track: Track | None, latch: Latch, codecs: Mapping[int, bytes | None], origin: float) -> None:
         """`codecs`: payload type of audio to the table that translates it to A-law (None: it is A-law)."""
         self.track = track
         self.latch = latch

@@ -389,8 +389,4 @@ class MediaLeg:
 
 def _codecs(agreed: Agreed) -> dict[int, bytes | None]:
     """Payload types of audio and how each becomes A-law; what is not in here is telephone-event."""
-    return {
-        payload_type: _TO_ALAW[codec]
-        for payload_type, codec in agreed.receive_types.items()
-        if codec in _TO_ALAW
-    }
+    return {payload_type: _TO_ALAW[codec] for payload_type, codec in agreed.receive_types.items() if codec in _TO_ALAW}

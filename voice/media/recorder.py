@@ -103,6 +103,7 @@ class Recording:
         self._on_notice = on_notice
         self._segments: list[Segment] = []
         self._current: Segment | None = None
+        self._closed = False
         track.archive = self
 
     def flush(self) -> None:
@@ -127,6 +128,7 @@ class Recording:
 
     def close(self) -> None:
         """Complete the recording up to the end of its track. Twice is harmless."""
+        self._closed = True
         self.flush()
         if self._is_first_received and self._track.end > 0:
             self._current = self._begin(0)  # a peer that never said anything: that is evidence, too
@@ -146,8 +148,9 @@ class Recording:
         return bytes(audio)
 
     def disk_changed(self, fault: str | None) -> None:
-        """The disk failed, or is back."""
-        if self._on_notice is not None:
+        """The disk failed, or is back: of interest while audio comes, or waits for the disk."""
+        waits = any(segment.queued for segment in self._segments)
+        if self._on_notice is not None and (waits or not self._closed):
             lost = sum(segment.lost for segment in self._segments) * 1000 // wav.RATE
             self._on_notice(StorageBack(lost) if fault is None else StorageFault(fault))
 

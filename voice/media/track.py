@@ -30,9 +30,7 @@ class Archive(Protocol):
 class Track:
     """Audio of one leg and direction, in A-law samples counted from the start of the track."""
 
-    def __init__(
-        self, started: datetime, *, archive: Archive | None = None, window: int = LIVE_WINDOW
-    ) -> None:
+    def __init__(self, started: datetime, *, archive: Archive | None = None, window: int = LIVE_WINDOW) -> None:
         self.started = started
         """The moment of sample 0 (UTC): tracks of one call line up by it."""
         self.end = 0
@@ -81,9 +79,7 @@ class Track:
             found = bytes(self._memory[start : start + count])
             return found if len(found) == count else found + SILENCE * (count - len(found))
         older = min(-start, count)
-        return self._read_archive(position, older) + (
-            self.read(self._base, count - older) if count > older else b""
-        )
+        return self._read_archive(position, older) + (self.read(self._base, count - older) if count > older else b"")
 
     def tail(self, count: int) -> bytes:
         """The last samples in memory, at most `count`: for detectors, who do not count as listeners."""

@@ -290,6 +290,17 @@ def test_a_call_that_ends_while_the_disk_fails_is_completed_when_it_is_back(benc
     assert audio_of(bench.segments[0].path) == bench.spoken
 
 
+def test_a_fault_after_the_end_is_no_news_of_a_call_that_is_on_the_disk(bench: Bench) -> None:
+    bench.speak(2)
+    bench.finish()
+    other = bench.recorder.record(Track(STARTED), incident_id="inc2", leg_id="leg2", direction="rx")
+    bench.files.fault = errno.EIO
+    other._track.write(0, b"x" * SECOND)
+    other.flush()
+    assert bench.disk.fault is not None
+    assert bench.notices == []
+
+
 def test_over_the_bound_of_a_track_the_oldest_is_dropped_and_counted_and_the_time_line_stays(
     tmp_path: Path,
 ) -> None:
