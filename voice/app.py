@@ -5,6 +5,7 @@ the simulated network of `voice.sim`.
 """
 
 import asyncio
+import gc
 import random
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
@@ -305,6 +306,7 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
     raise_file_limit()
     service = Service(settings, _real(settings, asyncio.get_running_loop()))
     metrics = _metrics_server(settings, service)
+    _keep_the_collector_short()
     await service.start()
     if metrics:
         metrics.start()
@@ -314,6 +316,15 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
         await service.stop()
         if metrics:
             metrics.close()
+
+
+def _keep_the_collector_short() -> None:
+    """Take what was imported and built so far, which stays for good, out of the garbage collector's rounds.
+
+    Walking over all of it stops every thread for up to 100 ms: five ticks of the media clock, or a late 200 OK.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 async def serve(settings: Settings, *, ready: Callable[[Service], None] = lambda service: None) -> None:
