@@ -7,17 +7,20 @@ import socket
 LOW, HIGH = 10240, 32000
 """Below the range from which Linux takes ephemeral ports, so that no outgoing socket is in the way."""
 
-_random = random.Random(os.getpid())
-_given: set[int] = set()
+_next = random.Random(os.getpid()).randrange(LOW, HIGH, 2)
 
 
 def free_ports(count: int = 1) -> int:
-    """The first of `count` consecutive ports, even, that nobody listens on over UDP or TCP, IPv4 or IPv6."""
-    for _ in range(1000):
-        first = _random.randrange(LOW, HIGH - count, 2)
-        wanted = range(first, first + count)
-        if _given.isdisjoint(wanted) and all(_is_free(port) for port in wanted):
-            _given.update(wanted)
+    """The first of `count` consecutive ports, even, that nobody listens on over UDP or TCP, IPv4 or IPv6.
+
+    They are given out in a round, so that none is given twice before thousands of others were.
+    """
+    global _next
+    for _ in range(HIGH - LOW):
+        first = _next if _next + count <= HIGH else LOW
+        taken = next((port for port in reversed(range(first, first + count)) if not _is_free(port)), None)
+        _next = (first + count if taken is None else taken + 1) + 1 & ~1
+        if taken is None:
             return first
     raise RuntimeError(f"no {count} consecutive free ports between {LOW} and {HIGH}")
 
