@@ -23,10 +23,12 @@ OPERATORS = [
 WORKERS = [{"id": "wim", "name": "Wim de Boer"}]
 BADGE = {"id": "badge-7", "username": "badge", "password": SECRETS["badge"], "worker": "wim"}
 
-MD5 = {"sip": {"digest_algorithms": ["MD5"]}}
+Settings = dict[str, dict[str, object]]
+
+MD5: Settings = {"sip": {"digest_algorithms": ["MD5"]}}
 """For phones that give up when SHA-256 is offered at all: baresip 1.0, SIPp 3.6."""
-MD5_WITHOUT_QOP = {"sip": {"digest_algorithms": ["MD5"], "digest_without_qop": True}}
-DIGEST = {"baresip": MD5, "linphone": {}, "pyvoip": MD5_WITHOUT_QOP}
+MD5_WITHOUT_QOP: Settings = {"sip": {"digest_algorithms": ["MD5"], "digest_without_qop": True}}
+DIGEST: dict[str, Settings] = {"baresip": MD5, "linphone": {}, "pyvoip": MD5_WITHOUT_QOP}
 """The settings that each program needs to register. Linphone takes SHA-256 of what is offered by default."""
 
 
