@@ -71,7 +71,10 @@ def incident(options: Namespace, settings_of: SettingsOf) -> int:
     if options.json:
         print(json.dumps(story.plain(), indent=2))
     else:
-        Console().print(story.table(settings))
+        console = Console(highlight=False)
+        console.print(story.table(settings))
+        for line in story.recordings_told(settings):
+            console.print(line, soft_wrap=True, markup=False)
     return 0
 
 
@@ -85,11 +88,12 @@ def _follow(connection: Connection, options: Namespace, settings: Settings) -> i
         with connection.begin():
             state = rows.incident(connection, row.id).state
             entries = rows.timeline(connection, row.id, after=last)
+            names = showing.names_of(settings, rows.legs(connection, row.id))
         for entry in entries:
             if options.json:
                 print(json.dumps(showing.plain(entry)), flush=True)
             else:
-                console.print(showing.entry_line(entry, row))
+                console.print(showing.entry_line(entry, row, names))
             last = entry.sequence
         if state is State.RESOLVED:
             return 0

@@ -86,9 +86,7 @@ def _parser() -> Parser:
 
     add("serve", "answer alarms until stopped", commands.serve)
 
-    checked = add(
-        "check-config", "say what is wrong with a configuration", commands.check_config, configured=False
-    )
+    checked = add("check-config", "say what is wrong with a configuration", commands.check_config, configured=False)
     checked.add_argument("file", type=Path, metavar="FILE")
 
     listed = add("incidents", "list incidents, newest first", commands.incidents)
@@ -103,17 +101,13 @@ def _parser() -> Parser:
 
     played = add("play", "play what the device of an incident sent", commands.play)
     played.add_argument("incident", metavar="ID")
-    played.add_argument(
-        "--export", type=Path, metavar="FILE.wav", help="write a PCM WAV file instead of playing"
-    )
+    played.add_argument("--export", type=Path, metavar="FILE.wav", help="write a PCM WAV file instead of playing")
 
     traced = add("trace", "show the signalling of a call as a ladder", commands.trace)
     traced.add_argument("call_id", metavar="CALL-ID")
 
     verified = add("verify", "check that a timeline is as it was written", commands.verify)
-    verified.add_argument(
-        "incident", metavar="ID|FILE.json", help="an incident, or what `incident ID --json` printed"
-    )
+    verified.add_argument("incident", metavar="ID|FILE.json", help="an incident, or what `incident ID --json` printed")
 
     shown_off = add("demo", "play a whole alarm with simulated phones", commands.demo, configured=False)
     shown_off.add_argument("--keep", action="store_true", help="leave the service up afterwards")

@@ -18,6 +18,7 @@ from config.settings import Settings
 from voice.errors import ConfigurationError
 from voice.incidents.lifecycle import State
 from voice.incidents.timeline import Entry, timestamp
+from voice.incidents.wording import Names, what, who
 from voice.store import incidents as rows
 from voice.store.rows import IncidentRow, LegRow, RecordingRow
 
@@ -60,19 +61,76 @@ class Story:
         }
 
     def table(self, settings: Settings) -> RenderableType:
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-        for heading in ("time", "after", "what", "who", "detail"):
-            table.add_column(heading, no_wrap=heading != "detail", overflow="fold")
+        """For people: what happened, in plain words, and the calls that belong to it."""
+        names = names_of(settings, self.legs)
+        happened = _table("time", "after", "who", "what")
         for entry in self.timeline:
             at = entry.time.astimezone()
-            table.add_row(
+            happened.add_row(
                 f"{at:%H:%M:%S}.{at.microsecond // 1000:03d}",
                 f"+{_elapsed(entry.time - self.incident.opened_at)}",
-                Text(entry.kind.replace("_", " "), style="bold"),
-                escape(entry.actor),
-                escape(_detail(entry.detail)),
+                Text(who(entry.actor, names), style="bold"),
+                escape(what(entry, names)),
             )
-        return Group(headline(self.incident, settings), table)
+        return Group(headline(self.incident, settings), happened, self._calls(names))
+
+    def _calls(self, names: Names) -> Table:
+        calls = _table("call of", "from", "until", "Call-ID (for `earshot trace`)")
+        for leg in self.legs:
+            calls.add_row(
+                escape(names.legs[leg.id]),
+                f"+{_elapsed(leg.started_at - self.incident.opened_at)}",
+                f"+{_elapsed(leg.ended_at - self.incident.opened_at)}" if leg.ended_at else "now",
+                escape(leg.call_id),
+            )
+        return calls
+
+    def recordings_told(self, settings: Settings) -> list[str]:
+        """A line for each recording. Paths are never broken, so that they can be copied."""
+        names = names_of(settings, self.legs)
+        return aligned(
+            [
+                (
+                    f"{'from' if row.direction == 'received' else 'to'} {names.legs.get(row.leg_id, row.leg_id)}",
+                    _elapsed(timedelta(milliseconds=row.duration_ms)) if row.duration_ms else "unfinished",
+                    from_here(Path(row.path)),
+                )
+                for row in self.recordings
+                if row.bytes != 0
+            ]
+        )
+
+
+def from_here(path: Path) -> str:
+    """A path as one would type it in the present folder."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """Rows as lines, their columns under each other; the last one is as long as it is."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)][:-1]
+    return [
+        "  " + "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]])
+        for row in rows
+    ]
+
+
+def _table(*headings: str) -> Table:
+    """Columns that keep to their line, but for the last."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in headings:
+        table.add_column(heading, no_wrap=heading != headings[-1], overflow="fold")
+    return table
+
+
+def names_of(settings: Settings, legs: Sequence[LegRow]) -> Names:
+    """How the people of an incident, and its legs, are called."""
+    operators = {operator.id: operator.name for operator in settings.operators}
+    return Names(
+        operators=operators,
+        workers={worker.id: worker.name for worker in settings.workers},
+        legs={leg.id: operators.get(leg.operator_id or "", leg.operator_id or "the device") for leg in legs},
+    )
 
 
 def story(connection: Connection, incident_id: str) -> Story:
@@ -124,11 +182,11 @@ def headline(row: IncidentRow, settings: Settings) -> Text:
     return text
 
 
-def entry_line(entry: Entry, row: IncidentRow) -> Text:
+def entry_line(entry: Entry, row: IncidentRow, names: Names) -> Text:
     """One entry in one line."""
     text = Text(f"+{_elapsed(entry.time - row.opened_at):>9}  ", style="dim")
-    text.append(f"{entry.kind.replace('_', ' '):<24} ", "bold")
-    text.append(f"{entry.actor:<20} {_detail(entry.detail)}", "not bold not dim")
+    text.append(f"{who(entry.actor, names):<16} ", "bold not dim")
+    text.append(what(entry, names), "not dim")
     return text
 
 
@@ -151,13 +209,3 @@ def _elapsed(span: timedelta) -> str:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes}:{rest:02d} min" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02d}:{rest:02d} h"
-
-
-def _detail(detail: Mapping[str, Any]) -> str:
-    return ", ".join(
-        f"{key} {_value(value)}" for key, value in detail.items() if value not in (None, "", [], {})
-    )
-
-
-def _value(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

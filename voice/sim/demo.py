@@ -1,6 +1,7 @@
 """`earshot demo`: the real service on real sockets of this machine, and an alarm played through by simulated phones."""
 
 import asyncio
+import random
 import shlex
 import shutil
 import signal
@@ -12,12 +13,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from voice.app import Service, running
+from voice.cli.showing import Story as Shown
+from voice.cli.showing import aligned, from_here
 from voice.logs import set_up_logging
 from voice.rtp.transport import UdpPorts
 from voice.sim.demo_findings import findings
 from voice.sim.demo_place import HOST, Place, prepare
-from voice.sim.demo_story import Follower, Played, Story, names
-from voice.sim.demo_view import View, aligned, from_here
+from voice.sim.demo_story import Follower, Played, Story
+from voice.sim.demo_view import View
 from voice.sim.habits import Habits
 from voice.sim.phone import SimPhone
 from voice.sim.speech import clip
@@ -99,26 +102,15 @@ def _phone(place: Place, user: str, habits: Habits | None = None) -> SimPhone:
         password=account.password if account else None,
         domain=place.settings.sip.realm,
         habits=habits,
+        dice=random.SystemRandom(),
     )
 
 
 def _where_things_lie(place: Place, played: Played, view: View) -> None:
     incident = played.incident.id
-    known = names(place.settings, played.legs)
+    shown = Shown(played.incident, played.timeline, played.legs, played.recordings, linked=())
     view.say("", "Recordings (A-law WAV, 8 kHz: every player takes them):")
-    view.say(
-        *aligned(
-            [
-                (
-                    f"{'from' if row.direction == 'received' else 'to'} {known.legs[row.leg_id]}, "
-                    f"{(row.duration_ms or 0) / 1000:.1f} s",
-                    from_here(Path(row.path)),
-                )
-                for row in played.recordings
-                if row.bytes
-            ]
-        )
-    )
+    view.say(*shown.recordings_told(place.settings))
     earshot, config = _command(), shlex.quote(from_here(place.configuration))
     device = next(leg for leg in played.legs if leg.role == "device")
     view.say("", "Look for yourself:")

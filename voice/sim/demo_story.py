@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-from config.models import Settings
 from voice.app import Service
+from voice.cli.showing import names_of
 from voice.incidents.lifecycle import State
 from voice.incidents.timeline import Entry
-from voice.incidents.wording import Names, what, who
+from voice.incidents.wording import what, who
+from voice.rtp.codecs import SAMPLE_RATE
 from voice.sim.phone import SimPhone
 from voice.sim.phone_call import PhoneCall
 from voice.sim.speech import clip
@@ -56,7 +57,7 @@ class Follower:
                 continue
             new = await store.read(partial(rows.timeline, incident_id=incident.id, after=len(seen)))
             if new:
-                known = names(self._service.settings, await store.read(partial(rows.legs, incident_id=incident.id)))
+                known = names_of(self._service.settings, await store.read(partial(rows.legs, incident_id=incident.id)))
                 for entry in new:
                     self._tell(entry.time, who(entry.actor, known), what(entry, known))
                 seen.extend(new)
@@ -70,16 +71,6 @@ class Follower:
                 if entry.kind == kind:
                     return entry
             await self._changed.wait()
-
-
-def names(settings: Settings, legs: Sequence[LegRow]) -> Names:
-    """How people and legs of an incident are called."""
-    operators = {operator.id: operator.name for operator in settings.operators}
-    return Names(
-        operators=operators,
-        workers={worker.id: worker.name for worker in settings.workers},
-        legs={leg.id: operators.get(leg.operator_id or "", leg.operator_id or "the device") for leg in legs},
-    )
 
 
 @dataclass(slots=True)
@@ -172,7 +163,7 @@ class Story:
         self.doing = "the worker answers"
         spoke_again = self._loop.time()
         self._tell(self._now(), "badge-7", "Anna speaks again; Olga hears it live")
-        badge.say(clip("badge")[: round(SECOND_WORDS * 8000)])
+        badge.say(clip("badge")[: round(SECOND_WORDS * SAMPLE_RATE)])
         await badge.said()
         await asyncio.sleep(0.5)
 

@@ -3,13 +3,12 @@
 Readable at 80 columns and in a log; colours only on a terminal.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
+from textwrap import wrap
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 SETTLING = timedelta(seconds=0.2)
@@ -76,44 +75,30 @@ class View:
         after = ""
         if self._zero is not None and line.at >= self._zero:
             after = f"+{(line.at - self._zero).total_seconds():.3f}"
-        row = _grid(8, 8, 13)
-        style = _STYLES.get(line.who, "bold cyan")
-        row.add_row(f"{line.at.astimezone():%H:%M:%S}", after, Text(line.who, style=style), line.what)
-        self._console.print(row)
+        head = Text(f"{line.at.astimezone():%H:%M:%S}  ", style="dim")
+        head.append(f"{after:>7}  ", "not dim")
+        head.append(f"{line.who:<13}  ", f"not dim {_STYLES.get(line.who, 'bold cyan')}")
+        self._hang(head, line.what)
 
     def findings(self, found: Iterable[Finding]) -> None:
         """The measured values, each with its verdict."""
         for finding in found:
-            row = _grid(6, 18)
-            verdict = Text("ok", style="green") if finding.holds else Text("FAILED", style="bold red")
-            row.add_row(verdict, Text(finding.what, style="bold"), finding.told)
-            self._console.print(row)
+            head = Text("ok      ", style="green") if finding.holds else Text("FAILED  ", style="bold red")
+            head.append(f"{finding.what:<17}  ", "bold default")
+            self._hang(head, finding.told)
+
+    def _hang(self, head: Text, told: str) -> None:
+        """`told` beside `head`, broken where the line is full, with no blanks at the end of lines."""
+        indent = len(head)
+        for part in wrap(told, max(self._console.width - indent, 20)) or [""]:
+            self._console.print(head + Text(part), soft_wrap=True)
+            head = Text(" " * indent)
 
     def verdict(self, text: str, *, good: bool) -> None:
         self._console.print(Text(text, style="bold green" if good else "bold red"))
-
-
-def _grid(*widths: int) -> Table:
-    """Columns of these widths, and one that takes the rest of the line."""
-    grid = Table.grid(padding=(0, 2))
-    for width in widths:
-        grid.add_column(width=width, justify="left", overflow="fold")
-    grid.add_column(overflow="fold")
-    return grid
 
 
 def _console() -> Console:
     """A terminal as it is; a log wide enough that each event keeps to its line."""
     console = Console(highlight=False)
     return console if console.is_terminal else Console(highlight=False, width=_LOG_WIDTH)
-
-
-def from_here(path: Path) -> str:
-    """A path as one would type it in the present folder."""
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
-
-
-def aligned(pairs: Sequence[tuple[str, str]]) -> list[str]:
-    """Names and values under each other."""
-    width = max((len(name) for name, _ in pairs), default=0)
-    return [f"  {name:<{width}}  {value}" for name, value in pairs]

@@ -2,6 +2,7 @@
 speech, in which no sample need be what it was.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,6 +44,30 @@ def follow(heard: bytes, original: bytes, *, step: float = 0.1) -> list[Match]:
         if likeness[best] >= ALIKE:
             found.append(Match(start / SAMPLE_RATE, best / SAMPLE_RATE, float(likeness[best])))
     return found
+
+
+def in_order(matches: Sequence[Match], *, longest_pause: float) -> list[Match]:
+    """The longest run of matches that goes on through the original, never over more than `longest_pause` of it.
+
+    Speech has sounds that are alike: a few pieces are found where they do not belong, and are left out here.
+    """
+    best: list[
+        tuple[int, int | None]
+    ] = []  # for each match: length of the best run that ends in it, and its forerunner
+    for index, match in enumerate(matches):
+        before = [
+            (best[earlier][0], earlier)
+            for earlier in range(index)
+            if 0 < match.position - matches[earlier].position <= longest_pause
+        ]
+        length, forerunner = max(before, default=(0, None), key=lambda run: run[0])
+        best.append((length + 1, forerunner))
+    run: list[Match] = []
+    at = max(range(len(best)), key=lambda index: best[index][0], default=None)
+    while at is not None:
+        run.append(matches[at])
+        at = best[at][1]
+    return run[::-1]
 
 
 def loud_seconds(audio: bytes, *, step: float = 0.1) -> float:

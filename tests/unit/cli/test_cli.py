@@ -93,9 +93,7 @@ async def _alarm(tmp_path: Path, *, resolved: bool = False) -> None:
     if resolved:
         at = AT + timedelta(seconds=187)
         await store.run(
-            lambda c: rows.transition(
-                c, ID, to=State.RESOLVED, actor="operator:olga", reason=Reason.FALSE, at=at
-            )
+            lambda c: rows.transition(c, ID, to=State.RESOLVED, actor="operator:olga", reason=Reason.FALSE, at=at)
         )
     await store.close()
 
@@ -140,7 +138,7 @@ def test_an_incident_is_shown_by_a_part_of_its_name(tmp_path: Path, earshot: Run
     asyncio.run(_alarm(tmp_path))
     for name in (ID, "1k3", "a0q"):
         shown = earshot("incident", name)
-        for word in (ID, "opened", "device:badge", "+0.000 s", "identified_by"):
+        for word in (ID, "badge", "raises the alarm", "+0.000 s", "proved by its password", "call@device", "a.wav"):
             assert word in shown
 
 
@@ -156,7 +154,7 @@ def test_an_incident_as_json_has_timeline_legs_and_recordings(tmp_path: Path, ea
 def test_following_an_incident_ends_when_it_is_resolved(tmp_path: Path, earshot: Run) -> None:
     asyncio.run(_alarm(tmp_path, resolved=True))
     followed = earshot("incident", ID, "--follow")
-    assert followed.index("s  opened") < followed.index("min  resolved")
+    assert followed.index("raises the alarm") < followed.index("resolves the incident: false")
     assert "3:07 min" in followed
     lines = [json.loads(line) for line in earshot("incident", ID, "--follow", "--json").splitlines()]
     assert [line["kind"] for line in lines] == ["opened", "resolved"]
@@ -223,9 +221,7 @@ def test_a_whole_timeline_is_verified_from_the_store_and_from_an_export(tmp_path
     assert "2 entries, the chain is whole" in earshot("verify", str(export))
 
 
-def test_an_altered_export_is_found_out(
-    tmp_path: Path, earshot: Run, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_altered_export_is_found_out(tmp_path: Path, earshot: Run, capsys: pytest.CaptureFixture[str]) -> None:
     asyncio.run(_alarm(tmp_path, resolved=True))
     told = earshot("incident", ID, "--json")
     export = tmp_path / "export.json"
@@ -240,9 +236,7 @@ def test_an_altered_export_is_found_out(
     assert "entries are missing at the end" in mistake(capsys, "verify", str(export))
 
 
-def test_a_good_configuration_is_counted_and_commented(
-    configuration: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_good_configuration_is_counted_and_commented(configuration: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check-config", str(configuration)]) == 0
     out = capsys.readouterr().out
     assert "is good: 1 device, 1 worker, 0 operators, 0 trunks." in out
