@@ -25,7 +25,7 @@ from voice.errors import EarshotError, PeerError
 from voice.incidents.lifecycle import State
 from voice.journal import Journal
 from voice.legs import DeviceLeg, Legs
-from voice.live import Key, LiveIncident, LiveIncidents
+from voice.live import DEAD_AIR, Key, LiveIncident, LiveIncidents
 from voice.metrics import Metrics
 from voice.sip.session import EndCause, InviteSession
 from voice.store import incidents as rows
@@ -188,9 +188,12 @@ def _opening(
 
 def _refuse(alarm: Alarm, incident: LiveIncident, leg: DeviceLeg, refusal: EarshotError | None, desk: Desk) -> None:
     """No audio is possible (no port is free, or nothing in the offer fits). The incident is open and rings."""
+    if alarm.gone:
+        incident.note("gave_up", {"leg": leg.id, "why": str(refusal)}, actor=incident.actor)
+        leg.ended(CallEnd(EndCause.CANCELLED))
+        return
     status = refusal.sip_status if refusal else 500
-    if not alarm.gone:
-        alarm.session.reject(status, (("Retry-After", "2"),) if refusal and refusal.retry_can_help else ())
+    alarm.session.reject(status, (("Retry-After", "2"),) if refusal and refusal.retry_can_help else ())
     incident.note("call_refused", {"leg": leg.id, "status": status, "why": str(refusal)})
     leg.ended(CallEnd(EndCause.LOCAL, status))
     desk.metrics.calls_refused.inc()
@@ -219,7 +222,7 @@ async def _stay_on(incident: LiveIncident, leg: DeviceLeg, call: Call, desk: Des
     if incident.state is State.RESOLVED:  # while the device was being called back
         call.hang_up("incident resolved")
     for stale_id, stale in list(incident.device_calls.items()):
-        if stale.media.quiet_for >= 2.0:
+        if stale.media.quiet_for >= DEAD_AIR:
             incident.note("leg_replaced", {"leg": stale_id, "by": leg.id})
             stale.hang_up("replaced by a newer call")
     leg.join(call, incident)

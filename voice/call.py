@@ -7,7 +7,7 @@ late offer, INFO digits) is handled here, so that `alarm.py` and `operators.py` 
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -146,6 +146,8 @@ class Call:
         self.ended: asyncio.Future[CallEnd] = loop.create_future()
         self.digits: asyncio.Queue[str] = asyncio.Queue()
         self.media.on_digit = self.digits.put_nowait
+        self._offer_open = False
+        self._offer_again = False
         self._sign_of_life: asyncio.Future[None] | None = None
         calls.live.add(self)
         if session is not None:
@@ -233,9 +235,29 @@ class Call:
         if not self.up:
             return False
         self._sign_of_life = asyncio.get_running_loop().create_future()
-        self.session.reoffer(self._sdp.offer())
+        self._reoffer()
         await asyncio.wait([self._sign_of_life, self.ended], timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         return self._sign_of_life.done() and self.up
+
+    def redirect(self, direction: str) -> None:
+        """Offer another direction of the media, such as `sendrecv` in place of `recvonly` (RFC 3264 section 8.4)."""
+        self._sdp.local = replace(self._sdp.local, direction=direction)
+        if self.up:
+            self._reoffer()
+
+    def _reoffer(self) -> None:
+        """Offer what we want by now; while an offer is open, as soon as it is answered."""
+        if self._offer_open:
+            self._offer_again = True
+            return
+        self._offer_open = True
+        self.session.reoffer(self._sdp.offer())
+
+    def _offer_closed(self) -> None:
+        self._offer_open = False
+        if self._offer_again:
+            self._offer_again = False
+            self._reoffer()
 
     def offer(self) -> bytes:
         """Our session description, for an INVITE of ours."""
@@ -260,8 +282,10 @@ class Call:
                 self._peer_offered(body)
             case OfferAnswered(body=body):
                 self._take_answer(body)
+                self._offer_closed()
             case OfferRefused():
                 self._sdp.withdraw()
+                self._offer_closed()
             case InfoReceived(content_type=content_type, body=body):
                 digit = info_digit(content_type, body)
                 if digit is not None:

@@ -124,6 +124,7 @@ class Leg:
         received = self._call.media.received if self._call else None
         if received is None or received.end == 0:
             self._legs.journal.post(partial(_write_empty, recording_id=f"{self.id}-rx-000"))
+        self._call = None  # an incident stays open for hours; a call that is over need not stay with it
 
     def _record(self, call: Call, incident: LiveIncident) -> None:
         self._call, self.incident = call, incident
@@ -170,6 +171,8 @@ class DeviceLeg(Leg):
     def _gate_changed(self, open: bool) -> None:
         if self.incident is not None:
             self.incident.note("gate_opened" if open else "gate_shut", {"leg": self.id})
+        if self._call is not None and self.plan.direction == "recvonly":
+            self._call.redirect("sendrecv" if open else "recvonly")  # or the talk would not reach the device
 
 
 class OperatorLeg(Leg):
@@ -215,6 +218,7 @@ class Legs:
         self.clock = clock
         self.random = rng
         self.thresholds = Thresholds(no_audio=settings.alarms.no_audio_seconds)
+        self.process = f"{rng.getrandbits(8):02x}"
         self.since = clock.now()
         """Legs that started before this belong to an earlier process."""
         recorder.on_segment = self._segment_finished
@@ -235,7 +239,6 @@ class Legs:
 
     def _segment_finished(self, info: SegmentInfo) -> None:
         self.journal.post(partial(_write_segment, info=info, incident_id=info.path.parent.name))
-
 
 
 def _write_segment(connection: Connection, *, info: SegmentInfo, incident_id: str) -> None:

@@ -109,8 +109,8 @@ class ListeningSession:
         self._sound(Sound.LIVE)
 
     async def call_device_back(self) -> None:
-        """5: call the device back, if its call is over."""
-        if self.incident.connected:
+        """5: call the device back, if its call is over, or dead."""
+        if self.incident.heard:
             self._sound(Sound.ERROR)
             return
         self._sound(Sound.ACCEPTED)

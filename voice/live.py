@@ -29,6 +29,9 @@ from voice.store import incidents as rows
 
 Write = Callable[[Connection], Any]
 
+DEAD_AIR = 2.0
+"""Seconds without a packet after which a device's call counts for nothing: it may be replaced, or called back."""
+
 
 @dataclass(frozen=True, slots=True)
 class Key:
@@ -62,6 +65,8 @@ class LiveIncident:
     """Operators in the room."""
     not_before: dict[str, float] = field(default_factory=dict)
     """Operators who gave it back or refused it: not rung again for it before this (monotonic seconds)."""
+    process: str = ""
+    """Tells our calls from those of an earlier process, which phones may still hold for alive."""
     wants_help: bool = False
     """An operator in the room asked for another one."""
     on_change: Callable[["LiveIncident"], None] = lambda incident: None
@@ -86,9 +91,23 @@ class LiveIncident:
         return bool(self.device_calls)
 
     @property
+    def heard(self) -> bool:
+        """Whether anything comes from the device now, be it silence. A call whose device died still looks up."""
+        return any(call.media.quiet_for < DEAD_AIR for call in self.device_calls.values())
+
+    @property
     def waits(self) -> bool:
         """Whether it rings operators: nobody listens, or somebody who does asked for help."""
         return self.state is not State.RESOLVED and (not self.listeners or self.wants_help)
+
+    @property
+    def extension(self) -> str:
+        """What an operator dials to listen to it, and who calls when his phone rings for it.
+
+        After a restart it differs (`listen-1k3x9a0q.7f`): Linphone refuses a call from the same address as one that
+        it still thinks it has, which after a crash is the call of the dead process.
+        """
+        return f"listen-{self.id}{'.' if self.process else ''}{self.process}"
 
     @property
     def label(self) -> str:

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMappi
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from itertools import count
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +25,13 @@ from config.models import Settings
 from voice.incidents.timeline import Entry, verify
 from voice.live import LiveIncident
 from voice.media.segment import FileSystem
+from voice.media.track import Track
 from voice.sim.habits import Answers, Habits
 from voice.sim.link import Link
 from voice.sim.loop import run_virtual, virtual_loop
 from voice.sim.phone import SimPhone
 from voice.sim.phone_call import PhoneCall
-from voice.sim.speech import marked_frames
+from voice.sim.speech import Marks, marked_frames, marks
 from voice.sim.stage import HOST, Stage
 from voice.store import incidents as rows
 from voice.store.rows import IncidentRow, LegRow, RecordingRow
@@ -73,7 +74,7 @@ class World:
     """Errors that the story means to bring about, as they stand in the log."""
     slack: float = SLACK
     _voices: dict[str, int] = field(default_factory=dict)
-    _numbers: Iterator[int] = field(default_factory=lambda: count(1))
+    _said: dict[str, int] = field(default_factory=dict)
 
     # -- people ---------------------------------------------------------------------------------------------------
 
@@ -108,14 +109,17 @@ class World:
         """So many seconds of what only this phone says: numbered frames, to be recognised wherever they come out."""
         first = self._voices.setdefault(phone.user, 1 + 100_000 * len(self._voices))
         frames = round(seconds * 50)
-        already = self.__dict__.setdefault("_said", {})
-        start = first + already.get(phone.user, 0)
-        already[phone.user] = already.get(phone.user, 0) + frames
-        return marked_frames(frames, start)
+        already = self._said.get(phone.user, 0)
+        self._said[phone.user] = already + frames
+        return marked_frames(frames, first + already)
 
     def first_number(self, phone: SimPhone) -> int:
         """The number of the first frame that `speech` gave to this phone."""
         return self._voices[phone.user]
+
+    def last_number(self, phone: SimPhone) -> int:
+        """The number of the last frame that `speech` gave to this phone."""
+        return self._voices[phone.user] + self._said[phone.user] - 1
 
     def said_by(self, phone: SimPhone, numbers: list[int]) -> list[int]:
         """Those of `numbers` that are this phone's own speech."""
@@ -174,6 +178,16 @@ class World:
     async def recordings(self, id: str | None = None) -> list[RecordingRow]:
         id = id or (await self.incident()).id
         return await self.stage.store.read(partial(rows.recordings, incident_id=id))
+
+    @staticmethod
+    def recorded(recording: RecordingRow) -> Marks:
+        """The numbered frames in a recording."""
+        track = Track.from_file(Path(recording.path), recording.started_at)
+        return marks(track.read(0, track.end))
+
+    @staticmethod
+    def hash_of(recording: RecordingRow) -> str:
+        return sha256(Path(recording.path).read_bytes()).hexdigest()
 
     # -- what must hold after every story -------------------------------------------------------------------------
 
