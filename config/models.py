@@ -112,8 +112,8 @@ class Sip(_Table):
     private_key: OptionalPath = None
     ca: OptionalPath = None
     realm: str = Field("earshot", min_length=1)
-    digest_algorithms: tuple[DigestAlgorithm, ...] = Field(("SHA-256", "MD5"), min_length=1)
-    digest_without_qop: Flag = False
+    digest_algorithms: tuple[DigestAlgorithm, ...] = Field(("MD5",), min_length=1)
+    digest_without_qop: Flag = True
     public_address: Host = None
     trusted_networks: Networks = ()
     user_agent: str = Field("Earshot", min_length=1)

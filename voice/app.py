@@ -48,6 +48,7 @@ from voice.sip.locality import Locality
 from voice.sip.message import Request
 from voice.sip.registrar import Registrar
 from voice.sip.session import InviteSession
+from voice.sip.timers import Timing
 from voice.sip.tls import client_context, server_context
 from voice.sip.trace import Trace
 from voice.sip.transport import SocketTransport, Transport
@@ -126,6 +127,7 @@ class Service:
             random=rng,
             session_timer=SessionTimerPolicy(interval=settings.sip.session_expires),
             limits=Limits(body=settings.sip.max_message_bytes),
+            timing=Timing(trying=0.0),  # at once: simple devices hang when 200 is the first word that they hear
         )
         self.calls = Calls(self.endpoint, outside.ports, self.media_clock, outside.media_host, settings.sip.realm)
         self.legs = Legs(settings, self.recorder, self.journal, clock, rng)
@@ -171,7 +173,7 @@ class Service:
         await self.endpoint.start()
         await self._restore_registrations()
         self.spawn(self._bring_back(revived))
-        self.spawn(self._write_trace())
+        self.spawn(self._keep_house())
         self.spawn(self.trunks.run())
 
     async def stop(self) -> None:
@@ -246,11 +248,14 @@ class Service:
         saved = await self.outside.store.read(rows.load_bindings)
         self.registrar.restore(saved, asyncio.get_running_loop().time(), self.outside.transport.flow)
 
-    async def _write_trace(self) -> None:
-        """The SIP trace goes to its files beside the hot path."""
-        while self.outside.trace is not None:
+    async def _keep_house(self) -> None:
+        """What is due once a second, beside the hot path: the SIP trace to its files, a look at the disk."""
+        loop = asyncio.get_running_loop()
+        while True:
             await asyncio.sleep(1.0)
-            await self.outside.in_thread(self.outside.trace.flush)
+            self.outside.disk.attend(loop.time())
+            if self.outside.trace is not None:
+                await self.outside.in_thread(self.outside.trace.flush)
 
     # -- what the parts ask of each other -----------------------------------------------------------------------
 

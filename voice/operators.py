@@ -156,9 +156,7 @@ class Operators:
             ("Priority", "emergency"),
             ("Subject", f"{incident.kind.value} {incident.id}"),
         )
-        return self._calls.dial(
-            to, leg.plan, headers=headers, user=f"listen-{incident.id}", display_name=incident.label
-        )
+        return self._calls.dial(to, leg.plan, headers=headers, user=incident.extension, display_name=incident.label)
 
     def _answered(self, seat: _Seat, incident: LiveIncident, call: Call, leg: OperatorLeg) -> None:
         """First to answer listens. Who is second takes the next alarm that waits, or is let go."""
@@ -213,7 +211,7 @@ class Operators:
         if dialled == "next":
             incident = next(iter(self._incidents.waiting()), None)
         elif dialled.startswith("listen-"):
-            incident = self._incidents.get(dialled.removeprefix("listen-").lower())
+            incident = self._incidents.get(dialled.removeprefix("listen-").partition(".")[0].lower())
         else:
             session.reject(404)
             return

@@ -50,6 +50,7 @@ def _revive(row: IncidentRow, desk: Desk) -> LiveIncident:
         worker=worker,
         claimed=row.caller or "",
         state=row.state,
+        process=desk.legs.process,
     )
     incident.note("service_restarted")
     if row.state is not State.OPEN:

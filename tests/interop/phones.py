@@ -25,11 +25,11 @@ BADGE = {"id": "badge-7", "username": "badge", "password": SECRETS["badge"], "wo
 
 Settings = dict[str, dict[str, object]]
 
-MD5: Settings = {"sip": {"digest_algorithms": ["MD5"]}}
-"""For phones that give up when SHA-256 is offered at all: baresip 1.0, SIPp 3.6."""
-MD5_WITHOUT_QOP: Settings = {"sip": {"digest_algorithms": ["MD5"], "digest_without_qop": True}}
-DIGEST: dict[str, Settings] = {"baresip": MD5, "linphone": {}, "pyvoip": MD5_WITHOUT_QOP}
-"""The settings that each program needs to register. Linphone takes SHA-256 of what is offered by default."""
+BOTH: Settings = {"sip": {"digest_algorithms": ["SHA-256", "MD5"]}}
+"""For phones that know SHA-256. baresip 1.0 and SIPp 3.6 give up when it is offered at all."""
+DIGEST: dict[str, Settings] = {"baresip": {}, "linphone": BOTH, "pyvoip": {}}
+"""The settings that each program is tried with: the defaults, or SHA-256 where it is known."""
+
 
 
 def phone(

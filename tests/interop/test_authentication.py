@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from .peers.sipp import Sipp
-from .phones import BADGE, MD5, OPERATORS, SECRETS, WORKERS
+from .phones import BADGE, OPERATORS, SECRETS, WORKERS
 from .service import Service
 
 pytestmark = pytest.mark.needs("sipp")
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.needs("sipp")
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     folder = tmp_path_factory.mktemp("service")
-    with Service(folder, devices=[BADGE], workers=WORKERS, operators=OPERATORS, trusted=False, settings=MD5) as running:
+    with Service(folder, devices=[BADGE], workers=WORKERS, operators=OPERATORS, trusted=False) as running:
         yield running
 
 
@@ -43,7 +43,7 @@ def test_a_device_outside_the_trusted_networks_proves_who_it_is(tmp_path: Path, 
 
 
 def test_a_device_with_a_wrong_password_is_answered_as_unidentified(tmp_path: Path) -> None:
-    with Service(tmp_path, devices=[BADGE], workers=WORKERS, trusted=False, settings=MD5) as service:
+    with Service(tmp_path, devices=[BADGE], workers=WORKERS, trusted=False) as service:
         Sipp(tmp_path, "alarm_authenticated", service.address, user="badge", password="wrong", talk=1).run()
         incident = service.wait_for_entry("answered", "device_hung_up")
         assert incident.kind == "unidentified"

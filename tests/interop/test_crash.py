@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from .phones import BADGE, DEVICE_TONES, MD5, OPERATOR_TONE, OPERATORS, WORKERS, Sound, phone
+from .phones import BADGE, DEVICE_TONES, OPERATOR_TONE, OPERATORS, WORKERS, Sound, phone
 from .program import installed, wait_until
 from .service import Service
 from .sounds import order_of, seconds_of
@@ -18,7 +18,7 @@ def test_an_alarm_survives_the_death_of_the_process(
 ) -> None:
     """The operator's phone still rings, or he is listening already, when the process dies."""
     with (
-        Service(tmp_path, devices=[BADGE], operators=OPERATORS[:1], workers=WORKERS, settings=MD5) as service,
+        Service(tmp_path, devices=[BADGE], operators=OPERATORS[:1], workers=WORKERS) as service,
         phone(program, tmp_path, "olga", sound(OPERATOR_TONE), service) as olga,
         phone("baresip", tmp_path, "badge", sound(*DEVICE_TONES, seconds=1.2), service, answers="auto") as badge,
     ):

@@ -8,7 +8,7 @@ import pytest
 from .certificates import Certificates
 from .peers.baresip import Baresip
 from .peers.linphone import Linphone
-from .phones import BADGE, DIGEST, MD5, OPERATOR_TONE, OPERATORS, WORKERS, Sound, phone
+from .phones import BADGE, DIGEST, OPERATOR_TONE, OPERATORS, WORKERS, Sound, phone
 from .program import wait_until
 from .service import Service
 from .sounds import loudest, order_of, seconds_of
@@ -88,7 +88,7 @@ def test_a_phone_that_acknowledges_with_a_tag_of_its_own_making_is_heard_all_the
 @pytest.mark.needs("baresip", "linphonec")
 def test_a_device_that_hung_up_is_called_back_on_the_same_incident(tmp_path: Path, sound: Sound) -> None:
     with (
-        Service(tmp_path, devices=[BADGE], operators=OPERATORS[:1], workers=WORKERS, settings=MD5) as service,
+        Service(tmp_path, devices=[BADGE], operators=OPERATORS[:1], workers=WORKERS) as service,
         phone("linphone", tmp_path, "olga", sound(OPERATOR_TONE), service) as olga,
         phone("baresip", tmp_path, "badge", sound(1900), service, answers="auto") as badge,
     ):

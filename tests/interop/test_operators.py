@@ -8,7 +8,7 @@ import pytest
 from .badge import Badge
 from .certificates import Certificates
 from .peers.sipp import Sipp
-from .phones import BADGE, DEVICE_TONES, DIGEST, MD5, OPERATOR_TONE, OPERATORS, WORKERS, Sound, phone
+from .phones import BADGE, DEVICE_TONES, DIGEST, OPERATOR_TONE, OPERATORS, WORKERS, Sound, phone
 from .program import wait_until
 from .service import Service
 from .sounds import ladder, order_of, seconds_of, tone
@@ -105,7 +105,7 @@ def test_a_phone_without_digits_listens_too(tmp_path: Path, sound: Sound) -> Non
 @pytest.mark.needs("sipp", "baresip", "linphonec")
 def test_all_operators_ring_and_the_first_to_answer_stops_the_others(tmp_path: Path, sound: Sound) -> None:
     with (
-        Service(tmp_path, operators=OPERATORS, settings=MD5) as service,
+        Service(tmp_path, operators=OPERATORS) as service,
         phone("baresip", tmp_path, "olga", sound(OPERATOR_TONE), service) as olga,
         phone("linphone", tmp_path, "otto", sound(OPERATOR_TONE), service) as otto,
         Badge(tmp_path, service, SPEECH) as badge,
@@ -137,7 +137,7 @@ def test_a_phone_that_still_rings_is_cancelled_when_another_operator_answers(tmp
     with Sipp(tmp_path, "operator_rings_until_cancelled", patience=40) as slow:
         otto = {"id": "otto", "name": "Otto", "uri": f"sip:otto@127.0.0.1:{slow.port}"}
         with (
-            Service(tmp_path, operators=[OPERATORS[0], otto], settings=MD5) as service,
+            Service(tmp_path, operators=[OPERATORS[0], otto]) as service,
             phone("baresip", tmp_path, "olga", sound(OPERATOR_TONE), service) as olga,
             Badge(tmp_path, service, tone(400, 4)),
         ):

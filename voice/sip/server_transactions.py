@@ -92,7 +92,10 @@ class InviteServer(ServerTransaction):
 
     def start(self) -> None:
         self.state = State.PROCEEDING
-        self.start_timer(Input.TIMER_100, self._host.timing.trying)
+        if self._host.timing.trying > 0:
+            self.start_timer(Input.TIMER_100, self._host.timing.trying)
+        else:
+            self.send_trying(None)
 
     def send_trying(self, _: Message | None) -> None:
         if self.status == 0:

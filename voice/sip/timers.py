@@ -20,7 +20,7 @@ class Timing:
     t4: float = 5.0
     """Longest time for which a message stays in the network."""
     trying: float = 0.2
-    """An INVITE unanswered for so long gets a 100 (section 17.2.1)."""
+    """An INVITE unanswered for so long gets a 100 (section 17.2.1); 0: every one, at once."""
     completed: float = 32.0
     """Timer D over UDP: at least 32 s (section 17.1.1.2)."""
     ringing: float = 185.0
@@ -45,9 +45,7 @@ class Timer:
     @classmethod
     def idle(cls) -> "Timer":
         """A timer that never fires: stands where none has been set yet."""
-        timer = cls(TimerQueue(), 0.0, _nothing)
-        timer.take()
-        return timer
+        return _IDLE
 
     @property
     def pending(self) -> bool:
@@ -109,5 +107,10 @@ class TimerQueue:
             self._cancelled = 0
 
 
-def _nothing() -> None:
-    """What an idle timer would do."""
+def _idle() -> Timer:
+    timer = Timer(TimerQueue(), 0.0, lambda: None)
+    timer.take()
+    return timer
+
+
+_IDLE = _idle()
