@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from voice.app import Service, running
 from voice.cli.showing import Story as Shown
 from voice.cli.showing import aligned, from_here
 from voice.logs import set_up_logging
+from voice.media.wav import Origin, header
 from voice.rtp.transport import UdpPorts
 from voice.sim.demo_findings import findings
 from voice.sim.demo_place import HOST, Place, prepare
@@ -23,6 +24,7 @@ from voice.sim.demo_story import Follower, Played, Story
 from voice.sim.demo_view import View
 from voice.sim.habits import Habits
 from voice.sim.phone import SimPhone
+from voice.sim.phone_call import PhoneCall
 from voice.sim.speech import clip
 from voice.sip.transport import SocketTransport
 
@@ -37,15 +39,20 @@ def run(*, keep: bool = False) -> int:
     place = prepare(datetime.now())
     view = View()
     with _log(place.folder / "earshot.log"):
-        return asyncio.run(_demo(place, view, keep=keep))
+        try:
+            return asyncio.run(_demo(place, view, keep=keep))
+        except KeyboardInterrupt:
+            view.show()
+            view.say("", f"Stopped. What was recorded so far lies in {from_here(place.folder)}")
+            raise
 
 
 async def _demo(place: Place, view: View, *, keep: bool) -> int:
     started = time.monotonic()
     async with running(place.settings) as service:
         view.title("Earshot demo: one alarm over real SIP and RTP on this machine")
-        udp = f"{HOST}:{place.server[1]}"
-        view.say(f"The service answers at {udp} (UDP and TCP); its data lies in {from_here(place.folder)}", "")
+        view.say(f"The service answers at {HOST}:{place.server[1]}, UDP and TCP.")
+        view.say(f"Its data lies in {from_here(place.folder)}", "")
         good = await _play(place, service, view)
         view.say("")
         took = f"The demo took {time.monotonic() - started:.0f} s."
@@ -75,14 +82,21 @@ async def _play(place: Place, service: Service, view: View) -> bool:
         return False
     finally:
         showing.cancel()
-        await badge.close()
-        await operator.close()
+        for phone in (badge, operator):
+            await _put_away(phone)
     view.show()
     view.say("")
     found = list(findings(played))
     view.findings(found)
     _where_things_lie(place, played, view)
     return all(finding.holds for finding in found)
+
+
+async def _put_away(phone: SimPhone) -> None:
+    with suppress(TimeoutError, ConnectionError):
+        async with asyncio.timeout(1):
+            await phone.unregister()
+    await phone.close()
 
 
 async def _show(view: View) -> None:
@@ -111,6 +125,9 @@ def _where_things_lie(place: Place, played: Played, view: View) -> None:
     shown = Shown(played.incident, played.timeline, played.legs, played.recordings, linked=())
     view.say("", "Recordings (A-law WAV, 8 kHz: every player takes them):")
     view.say(*shown.recordings_told(place.settings))
+    view.say("", "What the two phones heard, written down by them:")
+    heard = (("Olga", played.operator), ("the badge", played.badge))
+    view.say(*aligned([(name, from_here(_written(place, name, call))) for name, call in heard]))
     earshot, config = _command(), shlex.quote(from_here(place.configuration))
     device = next(leg for leg in played.legs if leg.role == "device")
     view.say("", "Look for yourself:")
@@ -124,6 +141,14 @@ def _where_things_lie(place: Place, played: Played, view: View) -> None:
             ]
         )
     )
+
+
+def _written(place: Place, name: str, call: PhoneCall) -> Path:
+    """What a phone heard in a call, as a file."""
+    audio = call.hearing.audio()
+    path = place.folder / f"heard-by-{name.split()[-1].lower()}.wav"
+    path.write_bytes(header(Origin(datetime.now(UTC), 0), len(audio)) + audio)
+    return path
 
 
 def _command() -> str:
@@ -167,7 +192,7 @@ async def _keep(place: Place, service: Service, view: View) -> None:
     view.forget()
     tasks = [loop.create_task(follower.run()), loop.create_task(_show(view))]
     if sys.stdin.isatty():
-        view.say("", "Press Enter, and the simulated badge raises an alarm again.", "")
+        view.say("", "Register a softphone as Olga. Press Enter, and the simulated badge raises an alarm again.", "")
         loop.add_reader(sys.stdin, _pressed, badge, settings.sip.realm)
     await stopping.wait()
     if sys.stdin.isatty():
