@@ -199,6 +199,9 @@ class MediaLeg:
                 track.close()
         for recording in self._recordings:
             recording.close()
+        # The tracks live on as long as their incident; nothing of theirs may keep this leg alive with them.
+        self._recordings.clear()
+        self.gate.on_activity = None
         self.rtp.close()
         self.rtcp.close()
 
@@ -322,7 +325,7 @@ class MediaLeg:
                 on_notice=on_notice,
             )
             for track, direction, on_notice in (
-                (self.received, "rx", self._on_recording),
+                (self.received, "rx", self.on_notice),
                 (self.sent, "tx", None),
             )
         ]
@@ -358,9 +361,6 @@ class MediaLeg:
         if self.on_notice is not None:
             for notice in notices:
                 self.on_notice(notice)
-
-    def _on_recording(self, notice: Notice) -> None:
-        self._tell([notice])
 
     def _on_control(self, data: bytes, source: Address, now: float) -> None:
         """RTCP on the RTP port (RFC 5761): the peer's if it comes from where its audio comes from."""

@@ -1,9 +1,11 @@
 """A leg as the device at the other end sees it, and what the call hears of it."""
 
 import dataclasses
+import gc
 import itertools
 import random
 import struct
+import weakref
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -482,3 +484,16 @@ def test_nothing_happens_after_the_end() -> None:
     before = len(call.rtp.sent)
     call.run(1)
     assert len(call.rtp.sent) == before
+
+
+def test_of_a_leg_that_is_over_nothing_stays_with_its_track(tmp_path: Path) -> None:
+    call = Call()
+    recorded(call, tmp_path)
+    call.run(1)
+    call.leg.close()
+    track, leg = call.leg.received, weakref.ref(call.leg)
+    del call.leg
+    gc.collect()
+    assert leg() is None
+    assert track is not None
+    assert track.read(160, 160) == Sender.audio(0)
