@@ -1,9 +1,9 @@
 """The story of an alarm call, top to bottom. Read this first.
 
 1. Who is calling, and is there an open incident that this call belongs to?
-2. Ports are opened: whatever the device says from here on is kept.
-3. One commit: incident, timeline, leg and recording. Nothing is answered before it, unless the store is down.
-4. 200 OK. From now on the device hears digital silence, or nothing.
+2. One commit: incident, timeline, leg and recording. It is under way before anything else can fail.
+3. Ports are opened: whatever the device says from here on is kept.
+4. 200 OK, once the commit is durable, unless the store is down. From now on the device hears digital silence, or nothing.
 5. The operators ring (`operators.py`) until one listens; whoever joins hears the alarm from second 0.
 6. The device hanging up, crashing or calling again changes nothing about 5. Only a person resolves the incident.
 """
@@ -25,7 +25,7 @@ from voice.errors import EarshotError, PeerError
 from voice.incidents.lifecycle import State
 from voice.journal import Journal
 from voice.legs import DeviceLeg, Legs
-from voice.live import DEAD_AIR, Key, LiveIncident, LiveIncidents
+from voice.live import DEAD_AIR, Key, LiveIncident, LiveIncidents, unknown_caller
 from voice.metrics import Metrics
 from voice.sip.session import EndCause, InviteSession
 from voice.store import incidents as rows
@@ -83,13 +83,14 @@ async def handle_alarm(alarm: Alarm, desk: Desk) -> None:
     """Take one alarm call from INVITE to the end of its leg."""
     incident, joined = _open_or_join(alarm, desk)
     leg = desk.legs.device(alarm.caller.device)
+    opening = desk.journal.post(_opening(alarm, incident, leg, joined, desk))  # first: whatever fails later
+    desk.ring_operators()
     call, refusal = _open_media(alarm, incident, leg, desk)
 
-    durable = await desk.journal.write(_opening(alarm, incident, leg, joined, desk), patience=STORE_PATIENCE)
+    durable = await desk.journal.durable(opening, patience=STORE_PATIENCE)
     if not durable:
         desk.metrics.answered_before_commit.inc()
         log.error("alarm answered before it was durable", incident=incident.id)
-    desk.ring_operators()
     if call is None:
         _refuse(alarm, incident, leg, refusal, desk)
         return
@@ -107,9 +108,7 @@ async def handle_alarm(alarm: Alarm, desk: Desk) -> None:
 def _open_or_join(alarm: Alarm, desk: Desk) -> tuple[LiveIncident, bool]:
     """The incident of this call, and whether it was open already. Opening one never waits for anything."""
     caller = alarm.caller
-    anonymous = caller.claimed.lower() in {"", "anonymous", "unknown", "restricted", "unavailable"}
-    unknown = None if anonymous else f"{caller.claimed.lower()}@{alarm.source}"
-    key = Key(caller.device.id) if caller.device else Key(None, unknown)
+    key = Key(caller.device.id) if caller.device else unknown_caller(caller.claimed, alarm.source)
     existing = desk.incidents.joinable(key)
     if existing is not None:
         return existing, True

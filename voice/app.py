@@ -22,7 +22,7 @@ from voice.call import Calls
 from voice.clock import Clock, SystemClock
 from voice.contacts import Contacts
 from voice.directory import Directory
-from voice.errors import ConfigurationError, StoreUnavailable
+from voice.errors import ConfigurationError
 from voice.incidents.identifiers import Identifiers
 from voice.incidents.lifecycle import State
 from voice.journal import Journal
@@ -209,11 +209,10 @@ class Service:
     async def _bring_back(self, revived: list[LiveIncident]) -> None:
         """Mend recordings, then ring operators, then call devices back: in this order, none waiting for long."""
         if revived:
-            try:
-                async with asyncio.timeout(MENDING_PATIENCE):
-                    await mend_recordings(self.outside.store, self.desk, self.outside.in_thread)
-            except (TimeoutError, StoreUnavailable) as error:
-                log.error("recordings of an earlier process are not mended yet", why=repr(error))
+            mending = self.spawn(mend_recordings(self.outside.store, self.desk, self.outside.in_thread))
+            await asyncio.wait([mending], timeout=MENDING_PATIENCE)
+            if not mending.done():
+                log.error("recordings of an earlier process are not mended yet")
             self.spawn(call_devices_back(revived, self.desk))
         await self.operators.run()
 

@@ -63,9 +63,8 @@ class Journal:
             self._start(self._try(entry))
         return entry.done
 
-    async def write(self, write: Write, *, patience: float) -> bool:
-        """Queue a transaction and wait until it is durable, `patience` seconds at most. True if it is."""
-        done = self.post(write)
+    async def durable(self, done: asyncio.Future[bool], *, patience: float) -> bool:
+        """Wait until what `post` gave is durable, `patience` seconds at most. True if it is."""
         try:
             return await asyncio.wait_for(asyncio.shield(done), patience)
         except TimeoutError:

@@ -42,6 +42,15 @@ class Key:
     """For unknown callers: number and source host. None for an anonymous one, who joins nothing."""
 
 
+def unknown_caller(claimed: str, source: str) -> Key:
+    """The key of a caller who is no known device."""
+    name = claimed.lower()
+    return Key(None, None if name in _ANONYMOUS else f"{name}@{source}")
+
+
+_ANONYMOUS = frozenset({"", "anonymous", "unknown", "restricted", "unavailable"})
+
+
 @dataclass(eq=False)
 class LiveIncident:
     """One incident that is not resolved yet."""

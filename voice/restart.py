@@ -5,7 +5,7 @@ recordings are mended and can be heard from second 0, and the device is called b
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from voice.alarm import Desk, call_back
 from voice.errors import RecordingFault
 from voice.incidents.lifecycle import State
-from voice.live import Key, LiveIncident
+from voice.live import Key, LiveIncident, unknown_caller
 from voice.media.recorder import recover
 from voice.media.segment import SegmentInfo
 from voice.media.track import Track
@@ -32,20 +32,23 @@ InThread = Callable[[Callable[[], SegmentInfo | None]], Awaitable[SegmentInfo | 
 async def take_up(store: Store, desk: Desk) -> list[LiveIncident]:
     """Bring back every incident that is open in the store. Raises `StoreUnavailable`."""
     open_rows, left = await store.read(lambda c: (rows.open_incidents(c), rows.unfinished(c)))
-    revived = [_revive(row, desk) for row in open_rows]
+    revived = []
+    for row in open_rows:
+        opening = (await store.read(partial(rows.timeline, incident_id=row.id)))[0]
+        revived.append(_revive(row, str(opening.detail.get("source") or ""), desk))
     _close_legs(left, desk)
     if revived:
         log.warning("incidents of an earlier process are open", incidents=[i.id for i in revived])
     return revived
 
 
-def _revive(row: IncidentRow, desk: Desk) -> LiveIncident:
+def _revive(row: IncidentRow, source: str, desk: Desk) -> LiveIncident:
     worker = desk.settings.worker(row.worker_id) if row.worker_id else None
     incident = desk.incidents.take_up(
         id=row.id,
         kind=row.kind,
         opened_at=row.opened_at,
-        key=Key(row.device_id, None if row.device_id else row.caller),
+        key=Key(row.device_id) if row.device_id else unknown_caller(row.caller or "", source),
         device=desk.settings.device(row.device_id) if row.device_id else None,
         worker=worker,
         claimed=row.caller or "",
@@ -75,22 +78,32 @@ async def mend_recordings(store: Store, desk: Desk, in_thread: InThread) -> None
 
     Files may be long: they are read on another thread (`in_thread`), never on that of the media clock.
     """
+    mended: set[str] = set()
     for recording in (await store.read(rows.unfinished)).recordings:
         if recording.started_at < desk.legs.since:
             info = await in_thread(partial(_mend, Path(recording.path)))
             desk.journal.post(partial(_write_mended, recording_id=recording.id, info=info))
+            if info is not None:
+                mended.add(recording.id)
     for incident in desk.incidents:
-        await _let_hear(incident, store, desk)
+        await _let_hear(incident, mended, store, desk)
 
 
-async def _let_hear(incident: LiveIncident, store: Store, desk: Desk) -> None:
-    """Old audio comes before whatever this process has recorded for the incident already."""
+async def _let_hear(incident: LiveIncident, mended: Collection[str], store: Store, desk: Desk) -> None:
+    """Old audio comes before whatever this process has recorded for the incident already.
+
+    `mended` is known here before it can be read from the store.
+    """
+    if incident.listeners:  # mending took too long: nobody's place in the audio is moved under his ears
+        incident.note("earlier_audio_not_heard", {"why": "an operator listened before it was mended"})
+        return
     legs = await store.read(partial(rows.legs, incident_id=incident.id))
     recordings = await store.read(partial(rows.recordings, incident_id=incident.id))
     earlier = {leg.id for leg in legs if leg.role == "device" and leg.started_at < desk.legs.since}
     tracks = []
     for recording in recordings:
-        if recording.leg_id in earlier and recording.direction == "received" and recording.bytes:
+        there = recording.bytes or recording.id in mended
+        if recording.leg_id in earlier and recording.direction == "received" and there:
             try:
                 tracks.append(Track.from_file(Path(recording.path), recording.started_at))
             except (OSError, RecordingFault) as error:

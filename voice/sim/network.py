@@ -58,6 +58,10 @@ class Network:
         self._rules: list[Rule] = []
         self._media_rules: list[Rule] = []
 
+    def shake(self, seed: int) -> None:
+        """From now on chance follows another seed."""
+        self._random.seed(seed)
+
     # Hosts and links
 
     def link(self, host: str, link: Link) -> None:
@@ -70,9 +74,7 @@ class Network:
         nat = self._nats[inside] = self._nats[outside] = Nat(inside, outside)
         return nat
 
-    def partition(
-        self, host: str, until: float = FOREVER, *, inbound: bool = True, outbound: bool = True
-    ) -> None:
+    def partition(self, host: str, until: float = FOREVER, *, inbound: bool = True, outbound: bool = True) -> None:
         """Cuts `host` off until the loop time `until`: what it sends is lost, what it should get, or both."""
         self._cuts.append(_Cut(host, until, inbound, outbound))
 
@@ -96,9 +98,7 @@ class Network:
         self, matches: Callable[[Packet], bool], *, after: float = 0.0, times: int = 1, media: bool = False
     ) -> Rule:
         """Delivers the next `times` packets that match twice, `after` seconds apart."""
-        return self._add(
-            Rule(matches, lambda arrivals: (*arrivals, *(t + after for t in arrivals)), times), media
-        )
+        return self._add(Rule(matches, lambda arrivals: (*arrivals, *(t + after for t in arrivals)), times), media)
 
     def _add(self, rule: Rule, media: bool) -> Rule:
         (self._media_rules if media else self._rules).append(rule)
@@ -216,9 +216,7 @@ class Network:
     def _is_cut(self, source: str, to: str, at: float) -> bool:
         return any(
             at < cut.until
-            and (
-                (cut.outbound and self._same(cut.host, source)) or (cut.inbound and self._same(cut.host, to))
-            )
+            and ((cut.outbound and self._same(cut.host, source)) or (cut.inbound and self._same(cut.host, to)))
             for cut in self._cuts
         )
 

@@ -26,6 +26,7 @@ from voice.sim.habits import Answers, Habits, asks_for_auto_answer
 from voice.sim.media_ticks import MediaTicks
 from voice.sim.phone_call import PhoneCall
 from voice.sim.speaking import Speaker
+from voice.sim.transport import SimTransport
 from voice.sip.digest import Credentials
 from voice.sip.endpoint import Endpoint
 from voice.sip.flow import Address, Flow, host_port
@@ -123,6 +124,12 @@ class SimPhone:
         await self.die()
         await asyncio.sleep(seconds)
         await self.start()
+
+    def break_streams(self) -> None:
+        """Its connections are reset, as when a router on the way restarts."""
+        transport = self._plugged()
+        if isinstance(transport, SimTransport):
+            transport.break_streams()
 
     # Registration
 
@@ -226,9 +233,7 @@ class SimPhone:
         sockets = self._ports.open_pair()
         speaker = Speaker(sockets[0], self._dice, ptime=self.habits.ptime)
         speaker.silent_when_idle = self.habits.silent_when_idle
-        call = PhoneCall(
-            self.habits, sockets, speaker, session_id=self._dice.getrandbits(31), over=self._call_is_over
-        )
+        call = PhoneCall(self.habits, sockets, speaker, session_id=self._dice.getrandbits(31), over=self._call_is_over)
         self.calls.append(call)
         return call
 
