@@ -64,7 +64,7 @@ class Store:
     def run(self, transaction: Callable[[Connection], T]) -> asyncio.Future[T]:
         """Run a function as one transaction. When the future has its result, that is on the disk.
 
-        The future fails with what the function raised (nothing of it was written), or with `StoreUnavailable`
+        The future fails with what the function raised (nothing of it was written; it may have been run twice), or with `StoreUnavailable`
         when the database cannot commit now (nothing was written; the same function may be run again).
         """
         return cast("asyncio.Future[T]", self._writes.submit(transaction))
