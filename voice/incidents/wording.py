@@ -115,6 +115,7 @@ _TOLD: Mapping[str, str | Callable[[_Facts], str]] = {
     "answered": _answered,
     "call_refused": "cannot take the call ({status}: {why}); the alarm rings all the same",
     "leg_replaced": "lets go of an older call, which had fallen silent",
+    "gave_up": "gives up before it is answered; the alarm rings all the same",
     "device_hung_up": "hangs up; the incident stays open",
     "device_leg_ended": _ended,
     "calling_back": "calls the device back",
@@ -134,6 +135,7 @@ _TOLD: Mapping[str, str | Callable[[_Facts], str]] = {
     "help_asked": "asks for help: the other operators ring",
     "gave_back": "gives the alarm back",
     "operator_left": "is off the call",
+    "no_sign_of_life": "lets {leg} go: no sign of life on the line",
     # the lifecycle
     "acknowledged": "has the alarm (acknowledged)",
     "in_progress": "deals with it (in progress)",
@@ -158,6 +160,7 @@ _TOLD: Mapping[str, str | Callable[[_Facts], str]] = {
     # a crash
     "service_restarted": "was started anew: the incident is open and rings",
     "leg_lost": "had lost the call of the {role} when it stopped",
+    "earlier_audio_not_heard": "could not let the earlier audio be heard: {why}; it is in the recording",
     "recording_unreadable": "cannot read recording {recording}: {why}",
 }
 

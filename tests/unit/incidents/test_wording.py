@@ -1,0 +1,90 @@
+"""Timeline entries in plain words."""
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import voice
+from voice.incidents.lifecycle import TRANSITIONS
+from voice.incidents.timeline import GENESIS, Entry, chain
+from voice.incidents.wording import _TOLD, Names, what, who
+from voice.legs import ENTRY
+
+NAMES = Names(operators={"olga": "Olga"}, workers={"anna": "Anna"}, legs={"a1": "the device"})
+
+
+def entry(kind: str, /, **detail: Any) -> Entry:
+    at = datetime(2026, 3, 1, tzinfo=UTC)
+    return chain(incident="x", sequence=1, previous_hash=GENESIS, at=at, kind=kind, detail=detail, actor="system")
+
+
+@pytest.mark.parametrize(
+    ("actor", "name"),
+    [
+        ("system", "Earshot"),
+        ("operator:olga", "Olga"),
+        ("operator:piet", "piet"),
+        ("device:badge-7", "badge-7"),
+        ("unknown caller", "unknown caller"),
+    ],
+)
+def test_everybody_has_a_name(actor: str, name: str) -> None:
+    assert who(actor, NAMES) == name
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        (
+            entry("opened", kind="man_down", worker="anna", device="badge-7", proof="digest"),
+            "raises the alarm: man down for Anna (proved by its password)",
+        ),
+        (
+            entry("opened", kind="unidentified", caller="+3161", proof="none"),
+            "raises the alarm: unidentified, caller +3161 (unknown caller)",
+        ),
+        (
+            entry("answered", leg="a1", after_ms=4.2),
+            "answers the device within 4.2 ms and stays silent; the incident is on disk",
+        ),
+        (
+            entry("answered", leg="a1", after_ms=2000, before_commit=True),
+            "answers the device within 2000 ms and stays silent; the incident is not on disk yet",
+        ),
+        (entry("operator_rung", operator="olga"), "rings Olga"),
+        (entry("ringing_ended", operator="olga", outcome="no_answer"), "rings Olga no more: no answer"),
+        (entry("call_back_failed", cause="rejected", status=486), "could not reach the device: rejected 486"),
+        (entry("call_back_failed", leg="a1", why="no port"), "could not reach the device: no port"),
+        (entry("resolved", reason="false"), "resolves the incident: false"),
+        (entry("storage_back", leg="a1", lost_ms=0), "writes the recording of the device to disk again"),
+        (
+            entry("storage_back", leg="a1", lost_ms=20),
+            "writes the recording of the device to disk again; 20 ms were lost",
+        ),
+    ],
+)
+def test_an_entry_reads_as_a_sentence(told: Entry, words: str) -> None:
+    assert what(told, NAMES) == words
+
+
+def test_an_entry_of_a_kind_that_is_not_known_is_told_with_all_its_details() -> None:
+    assert what(entry("aliens_landed", count=3, where="roof", why=None), NAMES) == "aliens landed: count 3, where roof"
+
+
+def test_a_detail_that_is_missing_is_no_error() -> None:
+    for kind in _TOLD:
+        assert what(entry(kind), NAMES)
+
+
+def test_everything_that_the_service_writes_has_words() -> None:
+    written = set(ENTRY.values()) | set(TRANSITIONS.values())
+    package = Path(voice.__file__).parent
+    for path in (*package.glob("*.py"), *package.glob("store/*.py")):
+        source = path.read_text(encoding="utf-8")
+        written |= set(re.findall(r'\.note\(\s*"(\w+)"', source))
+        written |= set(re.findall(r'\bkind="(\w+)"', source))
+    assert {"opened", "leg_lost", "talk_on", "storage_fault", "given_back"} <= written
+    assert written - set(_TOLD) == set()
