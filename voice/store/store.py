@@ -31,7 +31,8 @@ class Store:
     """One database with one writer.
 
     `run` and `read` give a future: the function runs even if nobody awaits it, in the order of the calls. A
-    function may run on another thread: it uses nothing but its connection and values that do not change.
+    function may run on another thread, and again after something in its group was undone: it uses nothing but its
+    connection and values that do not change.
     """
 
     def __init__(self, url: str) -> None:
@@ -64,7 +65,7 @@ class Store:
     def run(self, transaction: Callable[[Connection], T]) -> asyncio.Future[T]:
         """Run a function as one transaction. When the future has its result, that is on the disk.
 
-        The future fails with what the function raised (nothing of it was written; it may have been run twice), or with `StoreUnavailable`
+        The future fails with what the function raised (nothing of it was written), or with `StoreUnavailable`
         when the database cannot commit now (nothing was written; the same function may be run again).
         """
         return cast("asyncio.Future[T]", self._writes.submit(transaction))
@@ -107,9 +108,7 @@ def _create(path: Path) -> None:
         with engine(path, mode="rwc").connect() as connection, connection.begin():
             upgrade(connection, str(path))
     except OSError as error:
-        raise ConfigurationError(
-            f"store.url: the folder {path.parent} cannot be made: {error.strerror}"
-        ) from error
+        raise ConfigurationError(f"store.url: the folder {path.parent} cannot be made: {error.strerror}") from error
     except DBAPIError as error:
         raise ConfigurationError(f"store.url: {path} cannot be used: {reason(error)}") from error
 

@@ -55,9 +55,7 @@ class Writer:
             self.give_up()
             return [Outcome(error=error)] * len(group)
 
-    def _commit(
-        self, group: Sequence[Transaction], run: Callable[[Connection, Transaction], Outcome]
-    ) -> list[Outcome]:
+    def _commit(self, group: Sequence[Transaction], run: Callable[[Connection, Transaction], Outcome]) -> list[Outcome]:
         try:
             if self._connection is None:
                 self._connection = self._connect()
