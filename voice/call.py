@@ -343,6 +343,12 @@ class Call:
         self._calls.live.discard(self)
         self._calls.clock.remove(self.media)
         self.media.close()
+        if self._session is not None:
+            self._session.handler = _over
         if not self.answered.done():
             self.answered.cancel()
         self.ended.set_result(end)
+
+
+def _over(event: SessionEvent) -> None:
+    """Whatever still happens in a dialog whose call is over. The call is not kept for it."""

@@ -194,6 +194,7 @@ class MediaLeg:
             self._take_in(now)
             self._inflow.settle(now)
             self._control.goodbye(self._inflow, self._latch, self._clock, now)
+            self._inflow.on_event = self._inflow.on_control = self._inflow.on_audio = None
         for track in (self.received, self.sent):
             if track is not None:
                 track.close()

@@ -49,54 +49,67 @@ _QUOTED = re.compile(r'\s*"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 
 
 class HeaderFields(sipmessage.Headers):
-    """The headers of one message in order, found by name in constant time, without case (section 7.3.1)."""
+    """The headers of one message in order, found by name in constant time, without case (section 7.3.1).
 
-    __slots__ = ("_fields",)
+    Messages stay for half a minute with their transactions. Tuples of strings are nothing that the garbage
+    collector would have to walk over all that time; only names that stand on several lines have a list.
+    """
+
+    __slots__ = ("_fields", "_more")
 
     def __init__(self) -> None:
-        self._fields: dict[str, tuple[str, list[str]]] = {}
+        self._fields: dict[str, tuple[str, str]] = {}
+        self._more: dict[str, list[str]] = {}  # the values of a name after its first
 
     def add(self, key: str, value: str) -> None:
         folded, name = _NAMES.get(key) or (key.lower(), key)
-        field = self._fields.get(folded)
-        if field is None:
-            self._fields[folded] = (name, [value])
+        if folded in self._fields:
+            self._more.setdefault(folded, []).append(value)
         else:
-            field[1].append(value)
+            self._fields[folded] = name, value
 
     def get(self, key: str, default: str | None = None) -> str | None:
         field = self._fields.get(key.lower())
-        return field[1][0] if field and field[1] else default
+        return field[1] if field else default
 
     def getlist(self, key: str) -> list[str]:
-        field = self._fields.get(key.lower())
-        return field[1] if field else []
+        folded = key.lower()
+        field = self._fields.get(folded)
+        return [field[1], *self._more.get(folded, ())] if field else []
 
     def keys(self) -> list[str]:
         return [name for name, _ in self._fields.values()]
 
     def remove(self, key: str) -> None:
         self._fields.pop(key.lower(), None)
+        self._more.pop(key.lower(), None)
 
     def set(self, key: str, value: str) -> None:
         self.setlist(key, [value])
 
     def setlist(self, key: str, values: list[str]) -> None:
         folded = key.lower()
+        if not values:
+            self.remove(key)
+            return
         field = self._fields.get(folded)
-        self._fields[folded] = (field[0] if field else _CANONICAL.get(folded, key), values)
+        self._fields[folded] = field[0] if field else _CANONICAL.get(folded, key), values[0]
+        self._more.pop(folded, None)
+        if len(values) > 1:
+            self._more[folded] = values[1:]
 
     def __getitem__(self, key: str) -> str:
-        return self._fields[key.lower()][1][0]
+        return self._fields[key.lower()][1]
 
     def __contains__(self, key: str) -> bool:
         return key.lower() in self._fields
 
     def items(self) -> Iterator[tuple[str, str]]:
         """Every header line as (name, value), in order."""
-        for name, values in self._fields.values():
-            for value in values:
-                yield name, value
+        for folded, field in self._fields.items():
+            yield field
+            for value in self._more.get(folded, ()):
+                yield field[0], value
 
     def __str__(self) -> str:
         return "".join(f"{name}: {value}\r\n" for name, value in self.items()) + "\r\n"
