@@ -193,7 +193,7 @@ async def _keep(place: Place, service: Service, view: View) -> None:
     tasks = [loop.create_task(follower.run()), loop.create_task(_show(view))]
     if sys.stdin.isatty():
         view.say("", "Register a softphone as Olga. Press Enter, and the simulated badge raises an alarm again.", "")
-        loop.add_reader(sys.stdin, _pressed, badge, settings.sip.realm)
+        loop.add_reader(sys.stdin, _pressed, badge, settings.sip.realm, view)
     await stopping.wait()
     if sys.stdin.isatty():
         loop.remove_reader(sys.stdin)
@@ -203,10 +203,11 @@ async def _keep(place: Place, service: Service, view: View) -> None:
     view.say("", "Stopped.")
 
 
-def _pressed(badge: SimPhone, domain: str) -> None:
+def _pressed(badge: SimPhone, domain: str, view: View) -> None:
     """Enter was pressed: an alarm, if none is on."""
     sys.stdin.readline()
     if not badge.live_calls:
+        view.begin(datetime.now(UTC))
         call = badge.call(f"sip:alarm@{domain}")
         for _ in range(10):
             call.say(clip("badge"))
