@@ -42,6 +42,11 @@ class Reception:
     spawn: Callable[[Coroutine[Any, Any, Any]], object]
     _challenged: dict[tuple[str, str], asyncio.TimerHandle] = field(default_factory=dict)
 
+    @property
+    def expecting(self) -> int:
+        """How many callers were challenged and have not come back yet."""
+        return len(self._challenged)
+
     def incoming_call(self, session: InviteSession) -> None:
         """One INVITE that opens a dialog."""
         now = asyncio.get_running_loop().time()

@@ -64,6 +64,11 @@ class Network:
 
     # Hosts and links
 
+    def default_link(self, link: Link) -> None:
+        """From now on every host without a link of its own hangs on the network by `link`."""
+        self._default = link
+        self._paths.clear()
+
     def link(self, host: str, link: Link) -> None:
         """From now on `host` hangs on the network by `link`."""
         self._links[host] = link

@@ -83,6 +83,10 @@ class SimPhone:
     def address_of_record(self) -> str:
         return f"sip:{self.user}@{self._domain}"
 
+    @property
+    def is_on(self) -> bool:
+        return self._endpoint is not None
+
     # Power
 
     async def start(self) -> None:
