@@ -3,7 +3,7 @@
 1. Who is calling, and is there an open incident that this call belongs to?
 2. One commit: incident, timeline, leg and recording. It is under way before anything else can fail.
 3. Ports are opened: whatever the device says from here on is kept.
-4. 200 OK, once the commit is durable, unless the store is down. From now on the device hears digital silence, or nothing.
+4. 200 OK, once the commit is durable, unless the store is down. The device hears digital silence, or nothing.
 5. The operators ring (`operators.py`) until one listens; whoever joins hears the alarm from second 0.
 6. The device hanging up, crashing or calling again changes nothing about 5. Only a person resolves the incident.
 """

@@ -62,6 +62,9 @@ log = structlog.get_logger(__name__)
 MENDING_PATIENCE = 5.0
 """Seconds that operators wait, after a crash, for the recordings to be mended before they are rung."""
 
+TRACE_INTERVAL = 0.1
+"""Seconds between two writings of the SIP trace."""
+
 FULL_ROUNDS = 200
 """Rounds over what is young between two full rounds of the garbage collector; Python's own figure is 10."""
 
@@ -184,6 +187,7 @@ class Service:
         await self.trunks.stop()
         for call in list(self.calls.live):
             call.hang_up("service stops")
+        self.reception.close()
         await asyncio.sleep(0.05)  # let each leg's story write its end
         for task in list(self._tasks):
             task.cancel()
@@ -200,6 +204,7 @@ class Service:
     async def vanish(self) -> None:
         """Stop as a killed process does: not a word to anybody, nothing completed. For stories of crashes."""
         self.journal.abandon()
+        self.reception.close(in_order=False)
         await self.endpoint.close()
         for call in list(self.calls.live):
             call.media.rtp.close()

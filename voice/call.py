@@ -8,6 +8,7 @@ late offer, INFO digits) is handled here, so that `alarm.py` and `operators.py` 
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import structlog
 
@@ -197,7 +198,7 @@ class Call:
         if self.ended.done():
             return
         if self.session.offer is None:
-            self._awaiting_answer = True
+            self._awaiting_answer = self._offer_open = True
             self.session.accept(self._sdp.offer())
         else:
             if not self._answer:
@@ -236,7 +237,8 @@ class Call:
             return False
         self._sign_of_life = asyncio.get_running_loop().create_future()
         self._reoffer()
-        await asyncio.wait([self._sign_of_life, self.ended], timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        either: list[asyncio.Future[Any]] = [self._sign_of_life, self.ended]
+        await asyncio.wait(either, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         return self._sign_of_life.done() and self.up
 
     def redirect(self, direction: str) -> None:
@@ -255,7 +257,7 @@ class Call:
 
     def _offer_closed(self) -> None:
         self._offer_open = False
-        if self._offer_again:
+        if self._offer_again and self.up:
             self._offer_again = False
             self._reoffer()
 
@@ -278,6 +280,7 @@ class Call:
                 if self._awaiting_answer:
                     self._awaiting_answer = False
                     self._take_answer(body)
+                    self._offer_closed()
             case OfferReceived(body=body):
                 self._peer_offered(body)
             case OfferAnswered(body=body):
@@ -313,6 +316,7 @@ class Call:
     def _peer_offered(self, body: bytes | None) -> None:
         """re-INVITE or UPDATE: hold, a new address, a session refresh; without a body we offer."""
         if body is None:
+            self._offer_open = True
             self.session.answer_offer(self._sdp.offer())
             return
         try:

@@ -40,7 +40,7 @@ class Reception:
     authenticator: Authenticator
     rate_limit: RateLimit
     spawn: Callable[[Coroutine[Any, Any, Any]], object]
-    _challenged: dict[tuple[str, str], asyncio.TimerHandle] = field(default_factory=dict)
+    _challenged: dict[tuple[str, str], tuple[asyncio.TimerHandle, Callable[[], None]]] = field(default_factory=dict)
 
     @property
     def expecting(self) -> int:
@@ -132,9 +132,17 @@ class Reception:
             caller = self.desk.directory.identify(claims)
             self._raise(session, caller, claims, loop.time(), gone=True)
 
-        self._challenged[attempt] = loop.call_later(CHALLENGE_PATIENCE, gave_up)
+        self._challenged[attempt] = loop.call_later(CHALLENGE_PATIENCE, gave_up), gave_up
 
     def _came_back(self, attempt: tuple[str, str]) -> None:
-        timer = self._challenged.pop(attempt, None)
-        if timer is not None:
+        expected = self._challenged.pop(attempt, None)
+        if expected is not None:
+            expected[0].cancel()
+
+    def close(self, *, in_order: bool = True) -> None:
+        """Wait for nobody any more. Before an orderly end, whoever was waited for becomes an alarm now."""
+        for timer, gave_up in list(self._challenged.values()):
             timer.cancel()
+            if in_order:
+                gave_up()
+        self._challenged.clear()

@@ -6,6 +6,7 @@ import pytest
 
 from tests.scenarios.world import HOSTS, World, story
 from voice.media.gate import Profile
+from voice.sim.habits import Habits
 from voice.sim.phone import SimPhone
 from voice.sim.phone_call import PhoneCall
 
@@ -145,3 +146,21 @@ async def test_an_operator_who_leaves_while_he_talks_shuts_the_gate(world: World
     await asyncio.sleep(3)
     as_promised(profile, call, since, world.now)
     assert [e.kind for e in await world.timeline() if e.kind.startswith("gate")] == ["gate_opened", "gate_shut"]
+
+
+@story()
+async def test_a_device_that_calls_again_without_an_offer_while_an_operator_talks_hears_him(world: World) -> None:
+    """Its leg opens its gate before its answer has come: one offer after the other."""
+    fob, olga = await world.device("fob9", habits=Habits(late_offer=True)), await world.operator("olga", after=0.5)
+    first = fob.call(ALARM)
+    listening = await olga.called()
+    await listening.established()
+    await asyncio.sleep(2)
+    await talk(listening)
+    first.hang_up()
+    await asyncio.sleep(1)
+    second = fob.call(ALARM)
+    await asyncio.sleep(1)
+    since = world.now
+    first_number, count = await said(world, olga, listening, 1)
+    assert not second.hearing.marks(since).missing(range(first_number, first_number + count))

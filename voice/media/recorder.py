@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 from voice.clock import Clock
 from voice.errors import RecordingFault, UsageError
@@ -48,7 +48,7 @@ class Recorder:
         self.on_segment = on_segment
         self.track_limit = track_limit
         self._clock = clock
-        self._live: WeakSet[Recording] = WeakSet()
+        self._live: WeakKeyDictionary[Recording, None] = WeakKeyDictionary()  # in order of their beginning
         disk.on_state = self._disk_changed
 
     def record(
@@ -69,7 +69,7 @@ class Recorder:
             raise UsageError(f"not fit for a file name: {incident_id!r}, {leg_id!r}, {direction!r}")
         folder = self.folder(incident_id, opened_at or self._clock.now())
         recording = Recording(self, track, folder, leg_id, direction, on_notice)
-        self._live.add(recording)
+        self._live[recording] = None
         if on_notice is not None and self.disk.fault is not None:
             on_notice(StorageFault(self.disk.fault))
         return recording

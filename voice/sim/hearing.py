@@ -47,16 +47,12 @@ class Hearing:
             if since <= at < until:
                 first, second, sequence, timestamp, ssrc = _HEADER.unpack_from(data)
                 start = _HEADER.size + 4 * (first & 0x0F)
-                yield HeardPacket(
-                    at, second & 0x7F, second > 0x7F, sequence, timestamp, ssrc, data[start:], source
-                )
+                yield HeardPacket(at, second & 0x7F, second > 0x7F, sequence, timestamp, ssrc, data[start:], source)
 
     def audio_packets(self, since: float = 0.0, until: float = FOREVER) -> Iterator[HeardPacket]:
         """Those that carry G.711."""
         return (
-            packet
-            for packet in self.packets(since, until)
-            if self.codecs.get(packet.payload_type) in _PURE_SILENCE
+            packet for packet in self.packets(since, until) if self.codecs.get(packet.payload_type) in _PURE_SILENCE
         )
 
     def sounds(self, since: float = 0.0, until: float = FOREVER) -> list[HeardPacket]:

@@ -125,9 +125,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
     ) -> asyncio.TimerHandle:
         return self.call_at(self._now + delay, callback, *args, context=context)
 
-    def run_in_executor(
-        self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts
-    ) -> asyncio.Future[T]:
+    def run_in_executor(self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts) -> asyncio.Future[T]:
         """Runs `func` on the loop itself: with a thread the order of things would be a matter of luck."""
 
         async def inline() -> T:
@@ -196,9 +194,7 @@ class VirtualClock:
         return self._start + timedelta(seconds=self._loop.time() - _EPOCH)
 
 
-def run_virtual(
-    story: Coroutine[Any, Any, T], *, start: datetime = DAWN, seed: int = 0, limit: float = 86_400.0
-) -> T:
+def run_virtual(story: Coroutine[Any, Any, T], *, start: datetime = DAWN, seed: int = 0, limit: float = 86_400.0) -> T:
     """Runs `story` to its end in a virtual world of its own; tasks left over are then cancelled.
 
     Raises `StoryStuck` when nothing can happen any more, or it is not over after `limit` virtual seconds;

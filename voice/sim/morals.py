@@ -191,7 +191,10 @@ def what_came_is_recorded(evidence: Evidence) -> Iterator[str]:
         if leg is None:
             continue
         since, until = _up(evidence, leg)
-        missing = sorted(n for n, at in numbers.items() if since <= at <= until and n not in recorded[leg.id])
+        beginning = min(numbers, key=numbers.__getitem__)  # a recording begins with what came first
+        missing = sorted(
+            n for n, at in numbers.items() if since <= at <= until and n >= beginning and n not in recorded[leg.id]
+        )
         if missing:
             yield f"{len(missing)} frames of leg {leg.id} are not recorded, the first {missing[:3]}"
 

@@ -20,6 +20,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, TypeVar
 
 from voice.rtp.transport import RtpPorts
 from voice.sim.habits import Answers, Habits, asks_for_auto_answer
@@ -34,6 +35,8 @@ from voice.sip.message import Request, Response
 from voice.sip.session import InviteSession
 from voice.sip.transport import Transport
 from voice.sip.useragent import Identity, Target
+
+T = TypeVar("T")
 
 REFRESH = 0.8  # of the granted time, when a registration is renewed
 
@@ -76,7 +79,7 @@ class SimPhone:
         self._live: dict[str, PhoneCall] = {}
         self._media = MediaTicks(self.habits.ptime / 1000)
         self._refresh: asyncio.TimerHandle | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._incoming: asyncio.Queue[PhoneCall] = asyncio.Queue()
 
     @property
@@ -154,14 +157,20 @@ class SimPhone:
         return await self._register(0)
 
     async def _register(self, expires: int) -> Response:
-        return await self._running().request(
-            "REGISTER",
-            self._target(f"sip:{self._domain}"),
-            headers=[("Contact", f"<{self.contact}>"), ("Expires", str(expires))],
-            credentials=self._credentials,
-            from_uri=self.address_of_record,
-            to_uri=self.address_of_record,
+        asked = self._spawn(
+            self._running().request(
+                "REGISTER",
+                self._target(f"sip:{self._domain}"),
+                headers=[("Contact", f"<{self.contact}>"), ("Expires", str(expires))],
+                credentials=self._credentials,
+                from_uri=self.address_of_record,
+                to_uri=self.address_of_record,
+            )
         )
+        await asyncio.wait([asked])
+        if asked.cancelled():
+            raise ConnectionError(f"the phone {self.user} died while it registered")
+        return asked.result()
 
     def _renew(self, expires: int) -> None:
         async def renewed() -> None:
@@ -254,10 +263,11 @@ class SimPhone:
     def _target(self, uri: str) -> Target:
         return Target(uri, next_hop=self._server)
 
-    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     def _running(self) -> Endpoint:
         if self._endpoint is None:

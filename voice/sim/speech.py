@@ -55,9 +55,7 @@ def tone(frequencies: float | tuple[float, ...], seconds: float, level: float = 
     together = frequencies if isinstance(frequencies, tuple) else (frequencies,)
     steps = [2 * math.pi * frequency / SAMPLE_RATE for frequency in together]
     peak = 32767 * level
-    samples = (
-        round(peak * sum(math.sin(step * n) for step in steps)) for n in range(round(seconds * SAMPLE_RATE))
-    )
+    samples = (round(peak * sum(math.sin(step * n) for step in steps)) for n in range(round(seconds * SAMPLE_RATE)))
     return pcm_to_alaw(array("h", samples).tobytes())
 
 
@@ -69,9 +67,7 @@ def bursts(count: int, *, on: float = 0.1, off: float = 0.4, frequency: float = 
 def marked_frame(number: int) -> bytes:
     """20 ms of audio that say `number` (32 bits), to be read back by `marks`."""
     digits = [number >> shift & 15 for shift in range(28, -1, -4)]
-    return (
-        _BEGIN + bytes(_LEVELS[digit] for digit in (*digits, *(15 - digit for digit in digits)))
-    ) * _REPEATS
+    return (_BEGIN + bytes(_LEVELS[digit] for digit in (*digits, *(15 - digit for digit in digits)))) * _REPEATS
 
 
 def marked_frames(count: int, first: int = 0) -> Iterator[bytes]:

@@ -55,7 +55,8 @@ class Stage:
         self.store = store or Store.inline()
         self.files = files or UnsyncedFiles()
         self.phones: dict[str, SimPhone] = {}
-        self._rtp_ports = rtp_ports
+        # One for all lives of the service: as the real ports, those of a dead process are not met again soon.
+        self._ports = SimRtpPorts(network, HOST, first=rtp_ports[0], last=rtp_ports[1])
         self._loop = loop
         self.disk = InlineDisk(loop.time, files=self.files)
         self.service = self._new_service()
@@ -79,13 +80,11 @@ class Stage:
         return stage
 
     def _new_service(self) -> Service:
-        first, last = self._rtp_ports
-        ports = SimRtpPorts(self.network, HOST, first=first, last=last)
         return Service(
             self.settings,
             Outside(
                 transport=SimTransport(self.network, HOST),
-                ports=lambda remote: ports,
+                ports=lambda remote: self._ports,
                 media_host=lambda bound, remote: HOST,
                 store=self.store,
                 disk=self.disk,

@@ -15,6 +15,7 @@ from voice.sim.link import Link
 LENGTH = 8.0
 """Virtual seconds in which things happen, before everything is well again and people work off what is open."""
 
+
 class Deed(StrEnum):
     """What happens."""
 

@@ -84,7 +84,7 @@ class Telling:
         self._said: dict[str, int] = {}
         self._hosts: dict[str, str] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._outages: list[asyncio.Task[Any]] = []
+        self._happening: list[asyncio.Task[Any]] = []
 
     async def tell(self) -> None:
         """From the first alarm until everything is worked off."""
@@ -167,17 +167,17 @@ class Telling:
                 for call in phone.live_calls[:1]:
                     call.hang_up()
             case Deed.REBOOT if phone is not None:
-                self._spawn(self._reboot(phone, act.seconds, calls_again=True))
+                self._happening.append(self._spawn(self._reboot(phone, act.seconds, calls_again=True)))
             case Deed.DIE if phone is not None:
-                self._spawn(self._reboot(phone, act.seconds, calls_again=False))
+                self._happening.append(self._spawn(self._reboot(phone, act.seconds, calls_again=False)))
             case Deed.CUT_OFF if phone is not None:
                 self._network.partition(self._hosts[act.who], virtual_loop().time() + act.seconds)
             case Deed.CRASH:
-                self._outages.append(self._spawn(self._crash(act.seconds)))
+                self._happening.append(self._spawn(self._crash(act.seconds)))
             case Deed.STORE:
-                self._outages.append(self._spawn(self._fail_store(act.seconds)))
+                self._happening.append(self._spawn(self._fail_store(act.seconds)))
             case Deed.DISK:
-                self._outages.append(self._spawn(self._fill_disk(act.seconds)))
+                self._happening.append(self._spawn(self._fill_disk(act.seconds)))
 
     def _call(self, phone: SimPhone) -> None:
         if phone.is_on:
@@ -191,8 +191,8 @@ class Telling:
         if calls_again:
             self._call(phone)
         with suppress(ConnectionError):  # dead again meanwhile
-            while registered and (await phone.register()).code != 200:
-                await asyncio.sleep(1.0)  # noqa: ASYNC110 - what is waited for is the network
+            while registered and (await phone.register()).code != 200:  # noqa: ASYNC110 - it waits for the network
+                await asyncio.sleep(1.0)
 
     async def _crash(self, down: float) -> None:
         loop, lives = virtual_loop(), self._evidence.lives
@@ -217,7 +217,7 @@ class Telling:
 
     async def _work_off(self) -> None:
         """All is well: what is open is resolved by people, or the service has failed somebody."""
-        await asyncio.gather(*self._outages)
+        await asyncio.gather(*self._happening)
         loop = virtual_loop()
         self._network.default_link(Link())
         for host in self._hosts.values():
@@ -229,9 +229,10 @@ class Telling:
             for call in self._stage.phones[device.name].live_calls:
                 call.hang_up()
         self._all_is_well = True
+        await asyncio.sleep(1.0)  # what is on the way arrives
         patience = loop.time() + WORKED_OFF
-        while loop.time() < patience and not await self._nothing_is_open():
-            await asyncio.sleep(0.5)  # noqa: ASYNC110 - people look, nobody tells them
+        while loop.time() < patience and not await self._nothing_is_open():  # noqa: ASYNC110 - nobody tells them
+            await asyncio.sleep(0.5)
 
     async def _nothing_is_open(self) -> bool:
         """Nothing is, and nothing comes any more of a challenge that a device was given."""
@@ -245,6 +246,7 @@ class Telling:
             for call in phone.live_calls:
                 call.hang_up()
         await asyncio.sleep(1.0)
+        evidence.lives[-1] = evidence.lives[-1][0], virtual_loop().time() - 0.05
         evidence.backlog = service.journal.backlog
         self._note_refusals()
         read = self._stage.store.read
@@ -290,4 +292,3 @@ def _settings(story: Story, directory: Path) -> Settings:
             ],
         }
     )
-
