@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from enum import StrEnum
 
 from voice.call import Call, CallEnd
+from voice.errors import EarshotError
 from voice.sip.session import EndCause
 
 
@@ -42,12 +43,13 @@ def outcome_of(end: CallEnd) -> Outcome:
 async def ring(dials: Sequence[Callable[[], Call]], seconds: float) -> tuple[Outcome, Call | None]:
     """Dial all of one operator's phones and wait for the first that answers, `seconds` at most.
 
-    Cancelling this task stops the ringing on every phone.
+    Cancelling this task stops the ringing on every phone. A phone that cannot be dialled (no port is free, say)
+    leaves the others ringing; raises its error when there are no others.
     """
     calls: list[Call] = []
     winner: Call | None = None
     try:
-        calls = [dial() for dial in dials]
+        _dial_all(dials, calls)
         winner = await _first_answered(calls, seconds)
     finally:
         for call in calls:
@@ -59,6 +61,18 @@ async def ring(dials: Sequence[Callable[[], Call]], seconds: float) -> tuple[Out
     if any(call.ended.result().cause is EndCause.LOCAL for call in calls):
         seen.add(Outcome.NO_ANSWER)  # it still rang when the time was over
     return next((outcome for outcome in _TELLING if outcome in seen), Outcome.UNREACHABLE), None
+
+
+def _dial_all(dials: Sequence[Callable[[], Call]], calls: list[Call]) -> None:
+    """Each call is in `calls` as soon as it rings, whatever happens to the next."""
+    refusal: EarshotError | None = None
+    for dial in dials:
+        try:
+            calls.append(dial())
+        except EarshotError as error:
+            refusal = error
+    if refusal is not None and not calls:
+        raise refusal
 
 
 async def _first_answered(calls: Sequence[Call], seconds: float) -> Call | None:
