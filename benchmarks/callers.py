@@ -21,6 +21,7 @@ from multiprocessing.connection import Connection
 
 from benchmarks.generator import packet
 from benchmarks.machine import pin
+from voice.address import Address
 from voice.rtp.batch import SO_TIMESTAMPNS
 
 T1 = 0.5
@@ -28,8 +29,6 @@ REPEATS = 6
 """Times that a request is repeated before the call counts as lost."""
 LONGEST_WAIT = 10.0
 """Seconds after the last call was due for everything to end."""
-
-Address = tuple[str, int]
 
 _INVITE = (
     "INVITE sip:alarm@{host} SIP/2.0\r\n"

@@ -11,6 +11,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from benchmarks.machine import pin
+from voice.address import Address
 from voice.rtp.batch import IoVector, Message, load
 
 HOST = "127.0.0.1"
@@ -22,8 +23,6 @@ _MAGIC = b"\x11\x22\x33\x44"
 _NUMBER = struct.Struct("!I")
 _FILLER = bytes(range(FRAME - 8))
 _FRAME = re.compile(re.escape(_MAGIC) + b"(.{4})" + re.escape(_FILLER), re.DOTALL)
-
-Address = tuple[str, int]
 
 
 def packet(number: int) -> bytes:

@@ -14,8 +14,7 @@ from typing import Any
 import pysqlite3.dbapi2 as sqlite
 
 from benchmarks.machine import pin
-
-Address = tuple[str, int]
+from voice.address import Address
 
 _COPIED = re.compile(rb"^(?:Via|From|Call-ID|CSeq): [^\r]*\r\n", re.MULTILINE)
 _TO = re.compile(rb"^To: [^\r]*", re.MULTILINE)

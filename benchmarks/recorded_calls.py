@@ -37,6 +37,7 @@ from typing import TypeVar
 
 from benchmarks.generator import count_packets, generate
 from benchmarks.machine import pin, this_machine
+from voice.address import Address
 from voice.clock import SystemClock
 from voice.media.clock import MediaClock
 from voice.media.disk import DiskThread
@@ -51,7 +52,6 @@ FIRST_PORT, LAST_PORT = 20_000, 29_999
 WARM_UP = 1.0
 """Seconds before the measuring begins: first packets, files being created."""
 
-Address = tuple[str, int]
 T = TypeVar("T")
 
 

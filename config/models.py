@@ -21,7 +21,6 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from config.values import (
-    Address,
     Network,
     PortRange,
     parse_address,
@@ -31,6 +30,7 @@ from config.values import (
     parse_ports,
     parse_sip_uri,
 )
+from voice.address import Address
 from voice.incidents.kinds import Kind
 
 
@@ -90,9 +90,7 @@ User = Annotated[UserPart | None, _optional(_text)]
 Numbers = tuple[
     Annotated[str, _matching(r"\+?[A-Za-z0-9*#._-]{1,64}", "a telephone number such as '+31612345678'")], ...
 ]
-Language = Annotated[
-    str, _matching(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*", "a language tag such as 'nl' or 'en-GB'")
-]
+Language = Annotated[str, _matching(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*", "a language tag such as 'nl' or 'en-GB'")]
 StoreUrl = Annotated[str, _matching(r"sqlite:///.+", "sqlite:///relative/path or sqlite:////absolute/path")]
 Codec = Literal["PCMA", "PCMU"]
 DigestAlgorithm = Literal["SHA-256", "MD5"]
@@ -127,13 +125,9 @@ class Sip(_Table):
     @model_validator(mode="after")
     def _tls_has_a_certificate(self) -> Self:
         if self.tls and not (self.certificate and self.private_key):
-            raise PydanticCustomError(
-                "sip", "tls needs certificate and private_key (two PEM files)", {"key": "tls"}
-            )
+            raise PydanticCustomError("sip", "tls needs certificate and private_key (two PEM files)", {"key": "tls"})
         if not (self.udp or self.tcp or self.tls):
-            raise PydanticCustomError(
-                "sip", "udp, tcp and tls are all off: nothing could call", {"key": "udp"}
-            )
+            raise PydanticCustomError("sip", "udp, tcp and tls are all off: nothing could call", {"key": "udp"})
         return self
 
 
@@ -211,9 +205,7 @@ class Device(_Table):
         if self.password and not self.username:
             raise PydanticCustomError("device", "a password needs a username", {"key": "password"})
         if not (self.username or self.numbers):
-            raise PydanticCustomError(
-                "device", "needs a username or numbers, or it is never recognised", {"key": "id"}
-            )
+            raise PydanticCustomError("device", "needs a username or numbers, or it is never recognised", {"key": "id"})
         return self
 
 
@@ -233,9 +225,7 @@ class Operator(_Table):
                 "operator", "needs a username (registers) or a uri (is rung there)", {"key": "id"}
             )
         if bool(self.username) != bool(self.password):
-            raise PydanticCustomError(
-                "operator", "username and password belong together", {"key": "username"}
-            )
+            raise PydanticCustomError("operator", "username and password belong together", {"key": "username"})
         return self
 
 

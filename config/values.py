@@ -9,16 +9,13 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import TypeGuard
 
-Address = tuple[str, int]
-"""Host and port; an IPv6 host stands without brackets."""
+from voice.address import Address
 
 Network = IPv4Network | IPv6Network
 
 _ADDRESS = re.compile(r"(?:\[(?P<v6>[^\]]+)\]|(?P<v4>[^:\[\]]+)):(?P<port>\d{1,5})")
 _PORTS = re.compile(r"\s*(\d{1,5})\s*-\s*(\d{1,5})\s*")
-_SIP_URI = re.compile(
-    r"sips?:(?:[^@\s<>\"]+@)?(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(?::\d{1,5})?(?:;[^\s<>\"]*)?"
-)
+_SIP_URI = re.compile(r"sips?:(?:[^@\s<>\"]+@)?(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(?::\d{1,5})?(?:;[^\s<>\"]*)?")
 _ADDRESS_ALLOWED = 'allowed: "address:port" with a numeric address, such as "0.0.0.0:5060" or "[::]:5060"'
 
 
@@ -65,9 +62,7 @@ def parse_network(text: object) -> Network:
     try:
         return ip_network(str(text).strip())
     except ValueError as error:
-        raise ValueError(
-            f'{error}; allowed: such as "192.0.2.0/24", "192.0.2.7" or "2001:db8::/32"'
-        ) from None
+        raise ValueError(f'{error}; allowed: such as "192.0.2.0/24", "192.0.2.7" or "2001:db8::/32"') from None
 
 
 def parse_sip_uri(text: object) -> str:

@@ -38,8 +38,6 @@ from voice.sip.useragent import Target
 
 log = structlog.get_logger(__name__)
 
-Address = tuple[str, int]
-
 
 @dataclass(frozen=True, slots=True)
 class CallEnd:

@@ -11,6 +11,8 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import make_wsgi_app
 
+from voice.address import Address
+
 ANSWER_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 HEARD_BUCKETS = (0.5, 1, 2, 5, 10, 15, 20, 30, 40, 60, 120, 300)
 
@@ -57,7 +59,7 @@ class _Quiet(WSGIRequestHandler):
 class MetricsServer:
     """`/metrics` for Prometheus and `/healthz` for whoever watches the process, on a thread of its own."""
 
-    def __init__(self, address: tuple[str, int], metrics: Metrics, healthy: Callable[[], str | None]) -> None:
+    def __init__(self, address: Address, metrics: Metrics, healthy: Callable[[], str | None]) -> None:
         """`healthy` returns None, or what is wrong in a few words. Raises OSError if the port is taken."""
         exposition = make_wsgi_app(metrics.registry)
 

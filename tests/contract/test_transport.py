@@ -6,11 +6,12 @@ from typing import Protocol
 
 import pytest
 
+from voice.address import Address
 from voice.errors import ConfigurationError
 from voice.sim.loop import run_virtual, virtual_loop
 from voice.sim.network import Network
 from voice.sim.transport import SimTransport
-from voice.sip.flow import Address, Flow
+from voice.sip.flow import Flow
 from voice.sip.transport import SocketTransport, Transport
 
 

@@ -20,13 +20,12 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Mapping, Sequence
 
+from voice.address import Address
 from voice.errors import RtpError
 from voice.media.track import Track
 from voice.rtp.latch import Latch
 from voice.rtp.packet import is_rtcp, parse_header
 from voice.rtp.sequence import SEQUENCE_BITS, TIMESTAMP_BITS, distance
-
-Address = tuple[str, int]
 
 RATE = 8000
 IMPLAUSIBLE = 2 * RATE

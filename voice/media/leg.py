@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from voice.address import Address
 from voice.clock import Clock
 from voice.errors import RtpError
 from voice.media.control import Control, PeerView
@@ -38,8 +39,6 @@ if TYPE_CHECKING:
     from voice.sdp.negotiation import Agreed
 
 log = structlog.get_logger(__name__)
-
-Address = tuple[str, int]
 
 PLAIN, MARKER = 0x80, 0x80
 """The bits of a plain RTP header's first byte, and of a marker in its second."""

@@ -17,7 +17,7 @@ import sys
 import time
 from functools import cache
 
-Address = tuple[str, int]
+from voice.address import Address
 
 BATCH = 16
 """Datagrams fetched by one call."""

@@ -39,9 +39,8 @@ import ipaddress
 from collections.abc import Collection
 from enum import IntEnum
 
+from voice.address import Address
 from voice.rtp.sequence import SEQUENCE_BITS, distance
-
-Address = tuple[str, int]
 
 QUIET = 0.05
 MAX_DROPOUT = 3000

@@ -15,10 +15,9 @@ from collections.abc import Callable
 from ipaddress import ip_address
 from typing import Protocol
 
+from voice.address import Address
 from voice.errors import ConfigurationError, PortsExhausted
 from voice.rtp import batch
-
-Address = tuple[str, int]
 
 RECEIVE_BUFFER = 1 << 18
 """Bytes asked of the kernel per RTP socket (it doubles them): more than two seconds of 50 packets a second,

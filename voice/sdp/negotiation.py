@@ -21,6 +21,7 @@ import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from voice.address import Address
 from voice.errors import NotAcceptable, SdpError
 from voice.sdp import formats
 from voice.sdp.description import (
@@ -36,8 +37,6 @@ from voice.sdp.description import (
     serialize,
 )
 from voice.sdp.formats import TELEPHONE_EVENT, Format
-
-Address = tuple[str, int]
 
 DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
 SENDING = frozenset({"sendrecv", "sendonly"})

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from config.settings import Settings, load
+from voice.address import Address
 
 HOST = "127.0.0.1"
 _LETTERS = "abcdefghjkmnpqrstuvwxyz"
@@ -62,7 +63,7 @@ class Place:
         return self.folder / "earshot.toml"
 
     @property
-    def server(self) -> tuple[str, int]:
+    def server(self) -> Address:
         """Where phones find the service."""
         return self.settings.sip.udp[0]
 

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from voice.address import Address
 from voice.rtp.codecs import ALAW_SILENCE, SAMPLE_RATE, ULAW_TO_ALAW, alaw_to_pcm, audioop
 from voice.sim.speech import Marks, marks
 
-Address = tuple[str, int]
 FOREVER = float("inf")
 _HEADER = struct.Struct("!BBHII")
 _PURE_SILENCE = {"PCMA": 0xD5, "PCMU": 0xFF}

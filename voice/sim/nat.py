@@ -6,7 +6,7 @@ socket) with address- and port-dependent filtering (only those may answer to who
 
 from itertools import count
 
-Address = tuple[str, int]
+from voice.address import Address
 
 
 class Nat:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from voice.address import Address
 from voice.errors import ConfigurationError
 from voice.sim.link import Link, Path
 from voice.sim.loop import VirtualLoop
@@ -21,7 +22,6 @@ from voice.sim.wire import Packet, Rule
 if TYPE_CHECKING:
     from voice.sim.transport import SimTransport
 
-Address = tuple[str, int]
 Sink = Callable[[float, bytes, Address], None]
 """What a bound socket takes: the loop time of arrival (now or later), the datagram, where it comes from."""
 

@@ -22,6 +22,7 @@ import random
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
+from voice.address import Address
 from voice.rtp.transport import RtpPorts
 from voice.sim.habits import Answers, Habits, asks_for_auto_answer
 from voice.sim.media_ticks import MediaTicks
@@ -30,7 +31,7 @@ from voice.sim.speaking import Speaker
 from voice.sim.transport import SimTransport
 from voice.sip.digest import Credentials
 from voice.sip.endpoint import Endpoint
-from voice.sip.flow import Address, Flow, host_port
+from voice.sip.flow import Flow, host_port
 from voice.sip.message import Request, Response
 from voice.sip.session import InviteSession
 from voice.sip.transport import Transport

@@ -7,11 +7,11 @@ loop: a story carries thousands of them, and they are read by whoever drains the
 from bisect import insort
 from operator import itemgetter
 
+from voice.address import Address
 from voice.errors import ConfigurationError, PortsExhausted
 from voice.rtp.transport import RtpSocket
 from voice.sim.network import Network
 
-Address = tuple[str, int]
 _arrival = itemgetter(0)
 
 

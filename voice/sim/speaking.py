@@ -9,11 +9,11 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from voice.address import Address
 from voice.rtp.codecs import ALAW_SILENCE, ALAW_TO_ULAW, SAMPLE_RATE
 from voice.rtp.transport import RtpSocket
 from voice.sim.speech import frames, silence, tone
 
-Address = tuple[str, int]
 _HEADER = struct.Struct("!BBHII")
 _REPORT = struct.Struct("!BBHIIIIII")
 _CHUNK = struct.Struct("!BBHI")

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import count
 
+from voice.address import Address
 from voice.sim.network import Network
 from voice.sip.flow import UDP, Flow
 
-Address = tuple[str, int]
 _connections = count(1)  # of the whole process: an identity is never used twice
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-Address = tuple[str, int]
+from voice.address import Address
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from voice.address import Address
 from voice.sip.fields import NAME_ADDR, params_of, quote_string, uri_of
-from voice.sip.flow import UDP, Address, Flow
+from voice.sip.flow import UDP, Flow
 from voice.sip.uri import ReceivedURI, equivalent, parse_uri
 
 FlowTo = Callable[[str, Address], Flow]

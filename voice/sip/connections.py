@@ -8,8 +8,9 @@ import ssl
 from collections import Counter
 from collections.abc import Callable
 
+from voice.address import Address
 from voice.errors import ConfigurationError
-from voice.sip.flow import TLS, Address, Flow
+from voice.sip.flow import TLS, Flow
 from voice.sip.sockets import address_of, family_of, listening_socket
 from voice.sip.stream import Connection, StreamLimits
 

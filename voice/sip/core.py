@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Protocol
 
-from voice.sip.flow import Address, Flow
+from voice.address import Address
+from voice.sip.flow import Flow
 from voice.sip.message import Request, Response, new_request
 from voice.sip.routing import NextHop
 from voice.sip.timers import TimerQueue, Timing

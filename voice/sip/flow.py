@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-Address = tuple[str, int]
-"""Host and port; an IPv6 host stands without brackets."""
+from voice.address import Address
 
 UDP, TCP, TLS = "UDP", "TCP", "TLS"
 

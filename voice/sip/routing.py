@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from voice.sip.flow import TCP, TLS, UDP, Address, Flow
+from voice.address import Address
+from voice.sip.flow import TCP, TLS, UDP, Flow
 from voice.sip.message import ViaInfo, parse_uri, uri_of
 from voice.sip.uri import uri_address
 

@@ -6,8 +6,9 @@ import ipaddress
 import socket
 from typing import Any
 
+from voice.address import Address
 from voice.errors import ConfigurationError
-from voice.sip.flow import Address, host_port
+from voice.sip.flow import host_port
 
 
 def family_of(host: str) -> socket.AddressFamily:

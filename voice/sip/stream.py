@@ -7,7 +7,8 @@ import ssl
 from dataclasses import dataclass
 from typing import Protocol
 
-from voice.sip.flow import Address, Flow
+from voice.address import Address
+from voice.sip.flow import Flow
 from voice.sip.framing import PING, PONG, StreamFramer
 from voice.sip.sockets import address_of
 

@@ -10,7 +10,8 @@ import struct
 import sys
 from collections.abc import Callable
 
-from voice.sip.flow import UDP, Address, Flow, host_port
+from voice.address import Address
+from voice.sip.flow import UDP, Flow, host_port
 from voice.sip.sockets import address_of, family_of, is_wildcard, refusal, set_buffers
 
 Receiver = Callable[[bytes, Flow], None]

@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 from sipmessage import Request, Response
 
+from voice.address import Address
 from voice.errors import UsageError
 from voice.sip.fields import PARAMS, TOKEN, elements, parse_params, split_list
-from voice.sip.flow import Address
 
 DEFAULT_PORTS = {"UDP": 5060, "TCP": 5060, "TLS": 5061}
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.media.packets import PEER, STARTED, Sender
+from voice.address import Address
 from voice.media.clock import MediaClock
 from voice.media.disk import InlineDisk
 from voice.media.files import FileArchive
@@ -27,8 +28,6 @@ from voice.rtp.events import TelephoneEvent
 from voice.rtp.packet import RtpPacket, build
 from voice.rtp.rtcp import Goodbye, ReceiverReport, SenderReport, SourceDescription, parse_compound
 from voice.sdp.negotiation import Agreed
-
-Address = tuple[str, int]
 
 PEER_RTCP = (PEER[0], PEER[1] + 1)
 STRANGER = ("203.0.113.66", 1)

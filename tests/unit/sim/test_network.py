@@ -11,7 +11,6 @@ from voice.sim.loop import run_virtual, virtual_loop, virtually
 from voice.sim.network import Network
 from voice.sim.rtp import SimRtpPorts, SimRtpSocket
 
-Address = tuple[str, int]
 A, B = ("10.0.0.1", 4000), ("10.0.0.2", 5000)
 
 

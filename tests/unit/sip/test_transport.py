@@ -16,8 +16,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from voice.address import Address
 from voice.errors import ConfigurationError, UsageError
-from voice.sip.flow import Address, Flow
+from voice.sip.flow import Flow
 from voice.sip.locality import Locality
 from voice.sip.sockets import refusal
 from voice.sip.stream import StreamLimits
