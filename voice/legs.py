@@ -238,10 +238,11 @@ class Legs:
         return f"{self.random.getrandbits(48):012x}"
 
     def _segment_finished(self, info: SegmentInfo) -> None:
-        self.journal.post(partial(_write_segment, info=info, incident_id=info.path.parent.name))
+        self.journal.post(partial(write_segment, info=info, incident_id=info.path.parent.name))
 
 
-def _write_segment(connection: Connection, *, info: SegmentInfo, incident_id: str) -> None:
+def write_segment(connection: Connection, *, info: SegmentInfo, incident_id: str, complete: bool = True) -> None:
+    """The row of a recording that is finished; `complete` is false for one that a dead process left."""
     recording_id = f"{info.leg_id}-{info.direction}-{info.index:03d}"
     if (info.direction, info.index) != ("rx", 0):
         rows.add_recording(
@@ -262,7 +263,7 @@ def _write_segment(connection: Connection, *, info: SegmentInfo, incident_id: st
         bytes=info.bytes,
         sha256=info.sha256,
         lost_ms=info.lost_ms,
-        complete=True,
+        complete=complete,
     )
 
 

@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 from voice.alarm import Desk, call_back
 from voice.errors import RecordingFault
 from voice.incidents.lifecycle import State
+from voice.legs import write_segment
 from voice.live import Key, LiveIncident, unknown_caller
 from voice.media.recorder import recover
 from voice.media.segment import SegmentInfo
@@ -86,7 +87,20 @@ async def mend_recordings(store: Store, desk: Desk, in_thread: InThread) -> None
             if info is not None:
                 mended.add(recording.id)
     for incident in desk.incidents:
+        await _adopt_strays(incident, store, desk, in_thread)
         await _let_hear(incident, mended, store, desk)
+
+
+async def _adopt_strays(incident: LiveIncident, store: Store, desk: Desk, in_thread: InThread) -> None:
+    """What was being said to the device when the process died is a file that the store does not know yet."""
+    legs = await store.read(partial(rows.legs, incident_id=incident.id))
+    known = {r.id for r in await store.read(partial(rows.recordings, incident_id=incident.id))}
+    earlier = {leg.id for leg in legs if leg.started_at < desk.legs.since}
+    for path in sorted(desk.legs.recorder.folder(incident.id, incident.opened_at).glob("*.wav")):
+        if path.stem not in known and path.stem.rpartition("-")[0].rpartition("-")[0] in earlier:
+            info = await in_thread(partial(_mend, path))
+            if info is not None:
+                desk.journal.post(partial(write_segment, info=info, incident_id=incident.id, complete=False))
 
 
 async def _let_hear(incident: LiveIncident, mended: Collection[str], store: Store, desk: Desk) -> None:

@@ -156,3 +156,22 @@ async def test_a_resolved_incident_stays_resolved_after_a_crash(world: World) ->
     assert (await world.incident()).state is State.RESOLVED
     assert len(olga.calls) == 1
     assert len(badge.calls) == 1
+
+
+@story()
+async def test_what_was_being_said_to_the_device_when_the_process_died_is_kept_as_evidence(world: World) -> None:
+    badge, olga = await world.device("badge7", register=True), await world.operator("olga", after=0.5)
+    badge.call(ALARM)
+    listening = await olga.called()
+    await asyncio.sleep(3)
+    listening.press("1")
+    await asyncio.sleep(0.5)
+    listening.say(world.speech(olga, 6))
+    await asyncio.sleep(4)
+    await world.stage.crash()
+    await asyncio.sleep(3)
+    sent = [r for r in await world.recordings() if r.direction == "sent" and r.bytes and not r.complete]
+    assert len(sent) == 1
+    assert sent[0].duration_ms is not None
+    assert sent[0].duration_ms > 2500
+    assert sent[0].sha256 == world.hash_of(sent[0])
