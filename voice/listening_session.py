@@ -16,6 +16,7 @@ from voice.live import LiveIncident
 from voice.media.listening import Listener
 from voice.media.room import Member, Role, Voice
 from voice.media.tones import Sound, clip
+from voice.rtp.codecs import SAMPLE_RATE
 
 BACK_SECONDS = 10.0
 REASON_SECONDS = 8.0
@@ -122,7 +123,7 @@ class ListeningSession:
 
     async def mark(self) -> None:
         """7: mark this moment of the recording."""
-        seconds = round(self._listener.position / 8000, 2)
+        seconds = round(self._listener.position / SAMPLE_RATE, 2)
         self.incident.note("marked", {"position_s": seconds, "mode": self._listener.mode.value}, actor=self.actor)
         self._sound(Sound.MARK)
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from voice.errors import ConfigurationError
-from voice.media.wav import RATE, SILENCE, read_layout
-from voice.rtp.codecs import audioop
+from voice.media.wav import read_layout
+from voice.rtp.codecs import ALAW_SILENCE, SAMPLE_RATE, audioop
 from voice.store import incidents as rows
 
 PLAYERS: Mapping[str, Sequence[str]] = {
@@ -62,11 +62,11 @@ def export(segments: Sequence[Segment], path: Path) -> float:
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
-        file.setframerate(RATE)
+        file.setframerate(SAMPLE_RATE)
         for block in _audio(segments):
             file.writeframes(audioop.alaw2lin(block, 2))
             samples += len(block)
-    return samples / RATE
+    return samples / SAMPLE_RATE
 
 
 def play(segments: Sequence[Segment], incident_id: str) -> None:
@@ -93,12 +93,12 @@ def _audio(segments: Sequence[Segment]) -> Iterator[bytes]:
     for segment in segments:
         if ends is not None:
             gap = min(max(segment.started_at - ends, timedelta()), LONGEST_GAP)
-            yield SILENCE * round(gap.total_seconds() * RATE)
+            yield ALAW_SILENCE * round(gap.total_seconds() * SAMPLE_RATE)
         samples = 0
         for block in _samples(segment.path):
             samples += len(block)
             yield block
-        ends = segment.started_at + timedelta(seconds=samples / RATE)
+        ends = segment.started_at + timedelta(seconds=samples / SAMPLE_RATE)
 
 
 def _samples(path: Path) -> Iterator[bytes]:

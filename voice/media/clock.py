@@ -17,9 +17,11 @@ from typing import Protocol
 
 import structlog
 
+from voice.rtp.codecs import FRAME_SAMPLES, SAMPLE_RATE
+
 log = structlog.get_logger(__name__)
 
-TICK = 0.02
+TICK = FRAME_SAMPLES / SAMPLE_RATE
 """Seconds."""
 
 DRAIN_EVERY = 4

@@ -9,6 +9,7 @@ from typing import Self
 
 from voice.errors import RecordingFault
 from voice.media import wav
+from voice.rtp.codecs import ALAW_SILENCE
 
 _HEAD = 512
 
@@ -40,7 +41,7 @@ class FileArchive:
         found = b""
         if count_there > 0:
             found = read_cached(self._descriptor, self._layout.data_offset + position, count_there)
-        return found + wav.SILENCE * (count - len(found))
+        return found + ALAW_SILENCE * (count - len(found))
 
     def close(self) -> None:
         if self._descriptor >= 0:

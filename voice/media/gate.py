@@ -10,13 +10,7 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Protocol
 
-from voice.media.wav import SILENCE
-
-FRAME = 160
-"""Samples in the frame of one tick: 20 ms at 8 kHz."""
-
-SILENT_FRAME = SILENCE * FRAME
-"""20 ms of A-law digital silence."""
+from voice.rtp.codecs import ALAW_SILENCE_FRAME
 
 KEEPALIVE_TICKS = 50
 """With the profile `keepalive`, one silent packet every so many ticks: one a second."""
@@ -79,12 +73,12 @@ class Gate:
     def outgoing(self, source: Source | None) -> bytes | None:
         """What leaves in this tick: 160 samples, or None for no packet."""
         if self._open:
-            return (source.frame() if source is not None else None) or SILENT_FRAME
+            return (source.frame() if source is not None else None) or ALAW_SILENCE_FRAME
         if self.profile is Profile.SILENCE:
-            return SILENT_FRAME
+            return ALAW_SILENCE_FRAME
         if self.profile is Profile.KEEPALIVE:
             self._quiet_ticks += 1
             if self._quiet_ticks >= KEEPALIVE_TICKS:
                 self._quiet_ticks = 0
-                return SILENT_FRAME
+                return ALAW_SILENCE_FRAME
         return None

@@ -23,26 +23,26 @@ from collections.abc import Callable, Mapping, Sequence
 from voice.address import Address
 from voice.errors import RtpError
 from voice.media.track import Track
+from voice.rtp.codecs import SAMPLE_RATE
 from voice.rtp.latch import Latch
 from voice.rtp.packet import is_rtcp, parse_header
 from voice.rtp.sequence import SEQUENCE_BITS, TIMESTAMP_BITS, distance
 
-RATE = 8000
-IMPLAUSIBLE = 2 * RATE
+IMPLAUSIBLE = 2 * SAMPLE_RATE
 """Samples that a timestamp may run ahead of the arrival clock, or stay behind it for long."""
 
-FLOOD = 30 * RATE
+FLOOD = 30 * SAMPLE_RATE
 """Samples ahead of the arrival clock after which a peer that sends faster than real time is cut off."""
 
 MAX_DROPOUT = 3000
 MAX_MISORDER = 300
 """Sequence numbers further off are a restart, believed when the next one follows (RFC 3550 A.1)."""
 
-_OLDEST = 60 * RATE  # what is later than this is not put in its place any more
-_PAUSE = RATE
-_PAUSE_MARGIN = RATE // 2  # a pause is filled up to here before now, in case packets are only late
+_OLDEST = 60 * SAMPLE_RATE  # what is later than this is not put in its place any more
+_PAUSE = SAMPLE_RATE
+_PAUSE_MARGIN = SAMPLE_RATE // 2  # a pause is filled up to here before now, in case packets are only late
 _PATIENCE = 3  # settlings (each half a second) that a standing lag is given to shrink
-_SHRINKING = RATE // 10
+_SHRINKING = SAMPLE_RATE // 10
 
 _unpack = struct.Struct("!HHII").unpack_from
 
@@ -253,7 +253,7 @@ class Inflow:
 
     def _clock(self, now: float) -> int:
         """The arrival clock, in samples."""
-        return max(0, round((now - self.origin) * RATE))
+        return max(0, round((now - self.origin) * SAMPLE_RATE))
 
     def _place(self, timestamp: int, now: float) -> None:
         """Move on to where audio with this timestamp belongs."""
@@ -294,7 +294,7 @@ class Inflow:
             self.track.write(self._position - back, audio if table is None else audio.translate(table))
 
     def _measure_jitter(self, arrival: float) -> None:
-        transit = arrival * RATE - self._timestamp_due
+        transit = arrival * SAMPLE_RATE - self._timestamp_due
         if self._transit is not None:
             difference = abs(transit - self._transit)
             if difference < IMPLAUSIBLE:  # else the timestamp wrapped or jumped

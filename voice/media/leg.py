@@ -22,13 +22,13 @@ from voice.address import Address
 from voice.clock import Clock
 from voice.errors import RtpError
 from voice.media.control import Control, PeerView
-from voice.media.gate import FRAME, Gate, Profile, Source
+from voice.media.gate import Gate, Profile, Source
 from voice.media.inflow import Inflow
 from voice.media.notices import Faulty, Notice
 from voice.media.recorder import Recorder, Recording
 from voice.media.track import Track
 from voice.media.watch import Figures, Thresholds, Watch
-from voice.rtp.codecs import ALAW_TO_ULAW, SAMPLE_RATE, ULAW_TO_ALAW
+from voice.rtp.codecs import ALAW_TO_ULAW, FRAME_SAMPLES, SAMPLE_RATE, ULAW_TO_ALAW
 from voice.rtp.digits import Digit, DigitStream
 from voice.rtp.dtmf import DtmfDetector
 from voice.rtp.events import EventReceiver
@@ -262,11 +262,11 @@ class MediaLeg:
         self._last_sent_tick = tick
         if agreed.codec == "PCMU":
             frame = frame.translate(ALAW_TO_ULAW)
-        timestamp = (self._timestamp + tick * FRAME) & 0xFFFFFFFF
+        timestamp = (self._timestamp + tick * FRAME_SAMPLES) & 0xFFFFFFFF
         self._sequence = sequence = (self._sequence + 1) & 0xFFFF
         self.rtp.send(_pack_header(PLAIN, payload_type, sequence, timestamp, control.ssrc) + frame, remote)
         control.sent_packets += 1
-        control.sent_octets += FRAME
+        control.sent_octets += FRAME_SAMPLES
         control.sent_timestamp = timestamp
         control.sent_at = at
 
@@ -309,7 +309,7 @@ class MediaLeg:
             return
         if self._tick_zero is None:
             self._tick_zero, self._zero_position = tick, max(0, round((at - self._origin) * SAMPLE_RATE))
-        self.sent.write(self._zero_position + (tick - self._tick_zero) * FRAME, frame)
+        self.sent.write(self._zero_position + (tick - self._tick_zero) * FRAME_SAMPLES, frame)
 
     def _begin_recording(self) -> None:
         if self._recorder is None or self._recordings or self.received is None or self.sent is None:

@@ -15,9 +15,7 @@ from voice.media.mixing import alaw, linear, mix
 from voice.media.quiet import Samples
 from voice.media.timescale import LOOKAHEAD, TimeScaler
 from voice.media.track import Track
-from voice.rtp.codecs import ALAW_SILENCE as SILENCE
-from voice.rtp.codecs import FRAME_SAMPLES as FRAME
-from voice.rtp.codecs import SAMPLE_RATE as RATE
+from voice.rtp.codecs import ALAW_SILENCE, FRAME_SAMPLES, SAMPLE_RATE
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +79,14 @@ class IncidentAudio:
                     if placed.offset < position + count and position < placed.end
                 ]
             )
-            or SILENCE * count
+            or ALAW_SILENCE * count
         )
 
     def _place_of(self, track: Track) -> int:
         if not self._placed:
             return 0
         last = self._placed[-1]
-        apart = round((track.started - last.track.started).total_seconds() * RATE)
+        apart = round((track.started - last.track.started).total_seconds() * SAMPLE_RATE)
         return last.offset + min(max(apart, 0), self.end - last.offset)
 
 
@@ -148,11 +146,11 @@ class Listener:
     @property
     def behind(self) -> float:
         """Seconds between what is heard and what is known."""
-        return max(self._audio.end - self._position, 0) / RATE
+        return max(self._audio.end - self._position, 0) / SAMPLE_RATE
 
     def back(self, seconds: float) -> None:
         """Hear the last `seconds` again, and catch up from there. Repeated, it leads further back."""
-        target = max(self._position - round(seconds * RATE), 0)
+        target = max(self._position - round(seconds * SAMPLE_RATE), 0)
         if self._mode is not Mode.CATCHING_UP:
             self._scaler = TimeScaler(self._read, self._position, self._speed)
             self._mode = Mode.CATCHING_UP
@@ -163,7 +161,7 @@ class Listener:
         """Leave out what is between here and now."""
         if self._mode is not Mode.CATCHING_UP:
             return
-        rest = 0 if self._audio.closed else max(self._delay, FRAME)
+        rest = 0 if self._audio.closed else max(self._delay, FRAME_SAMPLES)
         self._position = max(self._position, self._audio.end - rest)
         self._scaler.jump(self._position)
 
@@ -182,7 +180,7 @@ class Listener:
                 self._tune_in()
                 return None
             end += LOOKAHEAD  # the last samples are played too, into silence
-        elif not self._scaler.jumping and end - self._position <= max(self._delay + FRAME, NEARLY_LIVE):
+        elif not self._scaler.jumping and end - self._position <= max(self._delay + FRAME_SAMPLES, NEARLY_LIVE):
             self._tune_in()
             self.on_live()
             return self._live()

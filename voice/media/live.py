@@ -11,8 +11,7 @@ from voice.media.mixing import alaw, linear
 from voice.media.quiet import Samples
 from voice.media.timescale import LOOKAHEAD, SEARCH, TimeScaler
 from voice.media.track import Track
-from voice.rtp.codecs import ALAW_SILENCE as SILENCE
-from voice.rtp.codecs import FRAME_SAMPLES as FRAME
+from voice.rtp.codecs import ALAW_SILENCE, FRAME_SAMPLES, SAMPLE_RATE
 
 PLAYOUT_DELAY = 320
 """Samples kept between the end of a track and what is heard: 40 ms."""
@@ -25,7 +24,7 @@ _STANDING = 480  # 60 ms more than the delay, kept up ...
 _WINDOW = (
     50  # ... for a second: hasten. Bursts alone are no reason: their troughs show that the delay is needed
 )
-_LONGEST_OWED = 60 * 8000
+_LONGEST_OWED = 60 * SAMPLE_RATE
 
 
 class LiveReader:
@@ -62,28 +61,28 @@ class LiveReader:
         """The next 160 samples; None where the track has nothing to give."""
         if self._hastening is not None:
             return self._hasten(self._hastening)
-        if self._filling or self.behind < FRAME:
+        if self._filling or self.behind < FRAME_SAMPLES:
             return self._starve()
         if self._too_late():
             return self._hasten(TimeScaler(self._read, self.position, self._speed))
         return self._take()
 
     def _take(self) -> bytes:
-        chunk = self.track.read(self.position, FRAME)
-        self.position = min(self.position + FRAME, self.track.end)
+        chunk = self.track.read(self.position, FRAME_SAMPLES)
+        self.position = min(self.position + FRAME_SAMPLES, self.track.end)
         return chunk
 
     def _starve(self) -> bytes | None:
         if self.track.closed:
             self._filling = False
             return self._take() if self.behind > 0 else None
-        if self.behind >= max(self._delay, FRAME):
+        if self.behind >= max(self._delay, FRAME_SAMPLES):
             self._filling = False
             self._forget_heard_silence()
             self._begin_window()
             return self.frame()
         self._filling = True
-        self._owed = min(self._owed + FRAME, _LONGEST_OWED)
+        self._owed = min(self._owed + FRAME_SAMPLES, _LONGEST_OWED)
         return None
 
     def _forget_heard_silence(self) -> None:
@@ -93,7 +92,7 @@ class LiveReader:
         do not leave the listener behind.
         """
         chunk = self.track.read(self.position, min(self._owed, self.behind - self._delay))
-        self.position += len(chunk) - len(chunk.lstrip(SILENCE))
+        self.position += len(chunk) - len(chunk.lstrip(ALAW_SILENCE))
         self._owed = 0
 
     def _too_late(self) -> bool:
@@ -110,7 +109,7 @@ class LiveReader:
         self._least = self.behind
 
     def _hasten(self, scaler: TimeScaler) -> bytes | None:
-        if self.behind <= max(self._delay + FRAME, NEARLY_LIVE):
+        if self.behind <= max(self._delay + FRAME_SAMPLES, NEARLY_LIVE):
             self._hastening = None
             self._begin_window()
             return self.frame()

@@ -8,14 +8,12 @@ from collections.abc import Callable
 import numpy as np
 
 from voice.media.mixing import alaw, linear
-from voice.rtp.codecs import ALAW_SILENCE as SILENCE
-from voice.rtp.codecs import FRAME_SAMPLES as FRAME
-from voice.rtp.codecs import SAMPLE_RATE
+from voice.rtp.codecs import ALAW_SILENCE, FRAME_SAMPLES, SAMPLE_RATE
 
 Done = Callable[[bool], None]
 """Called once: True when the clip was handed out to its last sample, False when it was stopped."""
 
-_FALL = (0.5 + 0.5 * np.cos(np.pi * (np.arange(FRAME) + 0.5) / FRAME)).astype(np.float32)
+_FALL = (0.5 + 0.5 * np.cos(np.pi * (np.arange(FRAME_SAMPLES) + 0.5) / FRAME_SAMPLES)).astype(np.float32)
 
 
 class Playback:
@@ -96,15 +94,15 @@ class Player:
             return frame
         frame = b""
         finished: list[Playback] = []
-        while self._queue and len(frame) < FRAME:
-            frame += self._queue[0]._take(FRAME - len(frame))
+        while self._queue and len(frame) < FRAME_SAMPLES:
+            frame += self._queue[0]._take(FRAME_SAMPLES - len(frame))
             if not self._queue[0].left:
                 finished.append(self._queue.popleft())
         for playback in finished:  # after the queue is in order: `done` may play the next clip
             playback._finish(True)
-        return frame.ljust(FRAME, SILENCE) if frame else None
+        return frame.ljust(FRAME_SAMPLES, ALAW_SILENCE) if frame else None
 
     def _fade(self, playback: Playback) -> None:
         if playback._at and playback.left:
-            ahead = linear(playback._take(FRAME).ljust(FRAME, SILENCE))
+            ahead = linear(playback._take(FRAME_SAMPLES).ljust(FRAME_SAMPLES, ALAW_SILENCE))
             self._fading = alaw(np.rint(ahead * _FALL).astype(np.int16))

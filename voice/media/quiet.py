@@ -16,7 +16,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from voice.rtp.codecs import FRAME_SAMPLES as FRAME
+from voice.rtp.codecs import FRAME_SAMPLES
 
 Samples = npt.NDArray[np.int16]
 """Linear 8 kHz mono."""
@@ -24,10 +24,10 @@ Samples = npt.NDArray[np.int16]
 Reader = Callable[[int, int], Samples]
 """`read(position, count)`: exactly `count` samples from `position` on, zeros where there is nothing."""
 
-BLOCK = 25 * FRAME
+BLOCK = 25 * FRAME_SAMPLES
 """Samples that are looked at in one step: half a second."""
 
-SHORTEST = 15 * FRAME
+SHORTEST = 15 * FRAME_SAMPLES
 """A pause up to this long (300 ms) belongs to the speech and keeps its rhythm."""
 
 EDGE = 1200
@@ -79,10 +79,10 @@ class QuietStretches:
         return self._scanned
 
     def _scan_block(self) -> None:
-        samples = self._read(self._scanned, BLOCK).astype(np.float32).reshape(-1, FRAME)
-        powers = np.einsum("ij,ij->i", samples, samples) / FRAME
+        samples = self._read(self._scanned, BLOCK).astype(np.float32).reshape(-1, FRAME_SAMPLES)
+        powers = np.einsum("ij,ij->i", samples, samples) / FRAME_SAMPLES
         for index in np.flatnonzero(powers > self._threshold(powers)):
-            self._heard(self._scanned + int(index) * FRAME)
+            self._heard(self._scanned + int(index) * FRAME_SAMPLES)
         self._scanned += BLOCK
 
     def _threshold(self, powers: npt.NDArray[np.float32]) -> float:
@@ -99,7 +99,7 @@ class QuietStretches:
             stretch = self._start_of_pause(), frame - EDGE
             if stretch[0] < stretch[1]:
                 self._stretches.append(stretch)
-        self._since = frame + FRAME
+        self._since = frame + FRAME_SAMPLES
         self._fresh = False
 
     def _start_of_pause(self) -> int:

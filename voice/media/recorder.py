@@ -22,8 +22,9 @@ from voice.media.disk import DiskWriter
 from voice.media.notices import Notice, StorageBack, StorageFault
 from voice.media.segment import Segment, SegmentInfo, hash_file, segment_path
 from voice.media.track import Track
+from voice.rtp.codecs import ALAW_SILENCE, SAMPLE_RATE
 
-TRACK_LIMIT = 600 * wav.RATE
+TRACK_LIMIT = 600 * SAMPLE_RATE
 """Bytes of one track that are kept in memory while the disk fails: ten minutes."""
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -139,7 +140,7 @@ class Recording:
     def read(self, position: int, count: int) -> bytes:
         """Exactly `count` samples from `position` on; silence where there is nothing (`Archive`)."""
         may_block = not self._recorder.disk.hangs
-        audio = bytearray(wav.SILENCE * count)
+        audio = bytearray(ALAW_SILENCE * count)
         for segment in self._segments:
             first, last = max(position, segment.start), min(position + count, segment.end)
             if first < last:
@@ -151,7 +152,7 @@ class Recording:
         """The disk failed, or is back: of interest while audio comes, or waits for the disk."""
         waits = any(segment.queued for segment in self._segments)
         if self._on_notice is not None and (waits or not self._closed):
-            lost = sum(segment.lost for segment in self._segments) * 1000 // wav.RATE
+            lost = sum(segment.lost for segment in self._segments) * 1000 // SAMPLE_RATE
             self._on_notice(StorageBack(lost) if fault is None else StorageFault(fault))
 
     @property
@@ -171,7 +172,7 @@ class Recording:
             self._leg_id,
             self._direction,
             index,
-            self._track.started + timedelta(seconds=position / wav.RATE),
+            self._track.started + timedelta(seconds=position / SAMPLE_RATE),
             position,
             self._recorder.track_limit,
         )
@@ -207,8 +208,8 @@ def recover(path: Path) -> SegmentInfo:
         direction=name["direction"],
         index=int(name["index"]),
         started_at=layout.origin.started_at,
-        offset_ms=layout.origin.position * 1000 // wav.RATE,
-        duration_ms=layout.samples * 1000 // wav.RATE,
+        offset_ms=layout.origin.position * 1000 // SAMPLE_RATE,
+        duration_ms=layout.samples * 1000 // SAMPLE_RATE,
         bytes=file_size,
         sha256=digest,
     )

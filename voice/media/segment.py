@@ -22,8 +22,9 @@ from typing import Protocol
 from voice.errors import RecordingFault
 from voice.media import wav
 from voice.media.files import FileArchive, read_cached
+from voice.rtp.codecs import ALAW_SILENCE, SAMPLE_RATE
 
-_SILENCE_BLOCK = wav.SILENCE * 65536
+_SILENCE_BLOCK = ALAW_SILENCE * 65536
 _HASH_BLOCK = 1 << 18
 SYNC_INTERVAL = 5.0
 """Seconds between two `fdatasync` of an open file: what a power failure may cost."""
@@ -142,9 +143,9 @@ class Segment:
         elif self._completed:
             found = self._read_completed(offset, count)
         audio = bytearray(found[: max(0, self.end - position)])
-        audio += wav.SILENCE * (count - len(audio))
+        audio += ALAW_SILENCE * (count - len(audio))
         for at, piece in waiting:
-            samples = piece if isinstance(piece, bytes) else wav.SILENCE * piece
+            samples = piece if isinstance(piece, bytes) else ALAW_SILENCE * piece
             first, last = max(at, offset), min(at + len(samples), offset + count)
             if first < last:
                 audio[first - offset : last - offset] = samples[first - at : last - at]
@@ -258,11 +259,11 @@ class Segment:
             direction=self.direction,
             index=self.index,
             started_at=self.started_at,
-            offset_ms=self.start * 1000 // wav.RATE,
-            duration_ms=samples * 1000 // wav.RATE,
+            offset_ms=self.start * 1000 // SAMPLE_RATE,
+            duration_ms=samples * 1000 // SAMPLE_RATE,
             bytes=size,
             sha256=digest,
-            lost_ms=self.lost * 1000 // wav.RATE,
+            lost_ms=self.lost * 1000 // SAMPLE_RATE,
         )
 
 

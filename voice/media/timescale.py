@@ -16,12 +16,12 @@ import numpy as np
 import numpy.typing as npt
 
 from voice.media.quiet import QuietStretches, Reader, Samples
-from voice.rtp.codecs import FRAME_SAMPLES as FRAME
+from voice.rtp.codecs import FRAME_SAMPLES
 
 SEARCH = 80
 """Samples the search may go either way (10 ms): together one period of the lowest voice, 50 Hz."""
 
-LOOKAHEAD = SEARCH + 2 * FRAME
+LOOKAHEAD = SEARCH + 2 * FRAME_SAMPLES
 """Samples behind the nominal place that one frame needs."""
 
 SLOWEST, FASTEST = 1.0, 3.0
@@ -31,7 +31,7 @@ _PAUSE_FRAMES = 50  # and the longer it is, the faster: its length falls by 1/50
 _SCAN_AHEAD = 240_000  # pauses are known up to 30 s ahead
 _SCAN_STEP = 32_000  # at most 4 s are looked at within one frame
 
-_RISE = (0.5 - 0.5 * np.cos(np.pi * (np.arange(FRAME) + 0.5) / FRAME)).astype(np.float32)
+_RISE = (0.5 - 0.5 * np.cos(np.pi * (np.arange(FRAME_SAMPLES) + 0.5) / FRAME_SAMPLES)).astype(np.float32)
 _FALL = (1.0 - _RISE).astype(np.float32)
 _NEARNESS = 1.0 - 0.02 * np.abs(np.arange(-SEARCH, SEARCH + 1)) / SEARCH
 
@@ -80,15 +80,15 @@ class TimeScaler:
         Close to `end` the speed falls to 1, so that nothing unknown is read while `end - position` is at
         least `LOOKAHEAD + SEARCH`; past `end` there are zeros.
         """
-        tail = self._read(self.position, FRAME).astype(np.float32)
+        tail = self._read(self.position, FRAME_SAMPLES).astype(np.float32)
         if self._exact:
             start = int(self._nominal)
-            fresh = self._read(start, FRAME).astype(np.float32)
+            fresh = self._read(start, FRAME_SAMPLES).astype(np.float32)
             self._exact = False
         else:
             self._nominal = max(min(self._nominal, float(end - LOOKAHEAD)), float(self.position))
             start, fresh = self._most_alike(tail, round(self._nominal))
-        self.position = start + FRAME
+        self.position = start + FRAME_SAMPLES
         self._nominal += self._step(end)
         return np.rint(tail * _FALL + fresh * _RISE).astype(np.int16)
 
@@ -98,23 +98,23 @@ class TimeScaler:
         The measure is the normalised correlation; among equals (a steady tone) the nearest to `place` wins.
         """
         if place == self.position or not tail.any():
-            return place, self._read(place, FRAME).astype(np.float32)
+            return place, self._read(place, FRAME_SAMPLES).astype(np.float32)
         low = max(place - SEARCH, 0)
-        around = self._read(low, place + SEARCH + FRAME - low).astype(np.float32)
+        around = self._read(low, place + SEARCH + FRAME_SAMPLES - low).astype(np.float32)
         energy = np.concatenate(([0.0], np.cumsum(np.square(around, dtype=np.float64))))
-        likeness = np.correlate(around, tail, "valid") / np.sqrt(energy[FRAME:] - energy[:-FRAME] + 1.0)
+        likeness = np.correlate(around, tail, "valid") / np.sqrt(energy[FRAME_SAMPLES:] - energy[:-FRAME_SAMPLES] + 1.0)
         best = int(np.argmax(likeness * _NEARNESS[low - (place - SEARCH) :]))
-        return low + best, around[best : best + FRAME]
+        return low + best, around[best : best + FRAME_SAMPLES]
 
     def _step(self, end: int) -> float:
         """How far the next frame lies ahead."""
-        step = self._speed * FRAME
+        step = self._speed * FRAME_SAMPLES
         if self._quiet is None:
             return step
         place = int(self._nominal)
         self._quiet.scan(min(end, place + _SCAN_AHEAD, self._quiet.scanned + _SCAN_STEP))
         pause = self._quiet.skippable_until(place) - place
-        return max(step, min(float(pause), max(_PAUSE_SPEED * FRAME, pause / _PAUSE_FRAMES)))
+        return max(step, min(float(pause), max(_PAUSE_SPEED * FRAME_SAMPLES, pause / _PAUSE_FRAMES)))
 
 
 def reader_of(samples: Samples) -> Reader:

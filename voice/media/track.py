@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Protocol
 
 from voice.errors import UsageError
-from voice.media import wav
-from voice.media.wav import SILENCE
+from voice.rtp.codecs import ALAW_SILENCE, SAMPLE_RATE
 
-LIVE_WINDOW = 5 * wav.RATE
+LIVE_WINDOW = 5 * SAMPLE_RATE
 """Samples that stay in memory for those who listen live."""
 
 
@@ -77,7 +76,7 @@ class Track:
         start = position - self._base
         if start >= 0:
             found = bytes(self._memory[start : start + count])
-            return found if len(found) == count else found + SILENCE * (count - len(found))
+            return found if len(found) == count else found + ALAW_SILENCE * (count - len(found))
         older = min(-start, count)
         return self._read_archive(position, older) + (self.read(self._base, count - older) if count > older else b"")
 
@@ -126,7 +125,7 @@ class Track:
                 self._memory.clear()
                 self._base = self.end
                 return
-        self._memory += SILENCE * gap
+        self._memory += ALAW_SILENCE * gap
 
     def _mend(self, position: int, payload: bytes) -> None:
         if position < 0:
@@ -149,5 +148,5 @@ class Track:
         before = min(max(-position, 0), count)
         if before or self.archive is None:
             rest = self._read_archive(0, count - before) if self.archive and count > before else b""
-            return SILENCE * (count - len(rest)) + rest
+            return ALAW_SILENCE * (count - len(rest)) + rest
         return self.archive.read(position, count)

@@ -14,11 +14,7 @@ import struct
 from dataclasses import dataclass
 from datetime import datetime
 
-RATE = 8000
-"""Samples a second; with A-law also bytes a second."""
-
-SILENCE = b"\xd5"
-"""One sample of A-law silence."""
+from voice.rtp.codecs import SAMPLE_RATE
 
 FORMAT_ALAW = 6
 UNKNOWN_SIZE = 0xFFFFFFFF
@@ -59,7 +55,7 @@ def header(origin: Origin, samples: int | None = None) -> bytes:
     created = origin.started_at.isoformat(timespec="microseconds").encode()
     return _HEADER.pack(
         b"RIFF", riff, b"WAVE",
-        b"fmt ", 18, FORMAT_ALAW, 1, RATE, RATE, 1, 8, 0,
+        b"fmt ", 18, FORMAT_ALAW, 1, SAMPLE_RATE, SAMPLE_RATE, 1, 8, 0,
         b"fact", 4, fact,
         b"LIST", _INFO_SIZE, b"INFO",
         b"ICRD", 34, created,
@@ -85,7 +81,7 @@ def read_layout(head: bytes, file_size: int) -> Layout | None:
             return Layout(body, min(size, there), size <= there, origin) if is_alaw else None
         if name == b"fmt " and body + 16 <= len(head):
             tag, channels, rate = struct.unpack_from("<HHI", head, body)
-            is_alaw = (tag, channels, rate) == (FORMAT_ALAW, 1, RATE)
+            is_alaw = (tag, channels, rate) == (FORMAT_ALAW, 1, SAMPLE_RATE)
         elif name == b"LIST" and head[body : body + 4] == b"INFO":
             origin = _read_origin(head[body + 4 : body + size])
         offset = body + size + size % 2

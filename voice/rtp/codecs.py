@@ -17,7 +17,6 @@ __all__ = [
     "ALAW_SILENCE_FRAME",
     "ALAW_TO_ULAW",
     "FRAME_SAMPLES",
-    "FRAME_SECONDS",
     "SAMPLE_RATE",
     "ULAW_SILENCE",
     "ULAW_TO_ALAW",
@@ -32,13 +31,13 @@ SAMPLE_RATE: Final = 8000
 """Samples, and G.711 bytes, per second."""
 FRAME_SAMPLES: Final = 160
 """Samples in one 20 ms frame; also its length in G.711 bytes and its step in RTP timestamp units."""
-FRAME_SECONDS: Final = 0.02
 
 ALAW_SILENCE: Final = b"\xd5"
 """One sample of digital silence: the smallest positive A-law value (A-law has no zero)."""
 ULAW_SILENCE: Final = b"\xff"
 """One sample of digital silence in mu-law: positive zero."""
 ALAW_SILENCE_FRAME: Final = ALAW_SILENCE * FRAME_SAMPLES
+"""20 ms of it."""
 
 _EVERY_BYTE = bytes(range(256))
 

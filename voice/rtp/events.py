@@ -15,7 +15,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from voice.errors import RtpError, UsageError
-from voice.rtp.codecs import FRAME_SAMPLES
+from voice.rtp.codecs import FRAME_SAMPLES, SAMPLE_RATE
 from voice.rtp.sequence import TIMESTAMP_BITS, distance
 
 DIGITS = "0123456789*#ABCD"
@@ -24,7 +24,7 @@ DIGITS = "0123456789*#ABCD"
 _PAYLOAD = struct.Struct("!BBH")
 _LONGEST = 0xFFFF
 _END_PACKETS = 3
-_RESTARTED = 10 * 8000
+_RESTARTED = 10 * SAMPLE_RATE
 """A timestamp this far behind the last event is not a late packet but a sender that started anew."""
 
 
@@ -118,8 +118,8 @@ class EventSender:
 
     def __init__(self, *, duration: float = 0.12, pause: float = 0.08, volume: int = 10) -> None:
         """`duration` and `pause` in seconds; at most 8 s, which fit into one segment."""
-        self._duration = round(duration * 8000)
-        self._pause = round(pause * 8000)
+        self._duration = round(duration * SAMPLE_RATE)
+        self._pause = round(pause * SAMPLE_RATE)
         self._volume = volume
         if not FRAME_SAMPLES <= self._duration <= _LONGEST:
             raise UsageError(f"an event of {duration} s")

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from voice.address import Address
-from voice.rtp.codecs import ALAW_SILENCE, SAMPLE_RATE, ULAW_TO_ALAW, alaw_to_pcm, audioop
+from voice.rtp.codecs import ALAW_SILENCE, SAMPLE_RATE, ULAW_SILENCE, ULAW_TO_ALAW, alaw_to_pcm, audioop
 from voice.sim.speech import Marks, marks
 
 FOREVER = float("inf")
 _HEADER = struct.Struct("!BBHII")
-_PURE_SILENCE = {"PCMA": 0xD5, "PCMU": 0xFF}
+_PURE_SILENCE = {"PCMA": ALAW_SILENCE[0], "PCMU": ULAW_SILENCE[0]}
 
 
 @dataclass(frozen=True, slots=True)

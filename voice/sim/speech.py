@@ -13,8 +13,6 @@ from importlib.resources import files
 from voice.errors import UsageError
 from voice.rtp.codecs import ALAW_SILENCE, FRAME_SAMPLES, SAMPLE_RATE, pcm_to_alaw
 
-SILENT_FRAME = ALAW_SILENCE * FRAME_SAMPLES
-
 # A mark is four bytes that say where it begins, then the number in eight digits to base 16, then their
 # complement; eight marks fill a frame. The bytes are A-law code words (XOR 0x55, G.711) far enough apart to
 # come back from a way through mu-law: the middle of each segment with either sign, and to begin with the top

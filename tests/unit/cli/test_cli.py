@@ -13,7 +13,8 @@ from voice.cli import playing
 from voice.cli.main import main
 from voice.incidents.kinds import Kind
 from voice.incidents.lifecycle import Reason, State
-from voice.media.wav import SILENCE, Origin, header
+from voice.media.wav import Origin, header
+from voice.rtp.codecs import ALAW_SILENCE
 from voice.store import Store
 from voice.store import incidents as rows
 
@@ -48,7 +49,7 @@ async def _alarm(tmp_path: Path, *, resolved: bool = False) -> None:
     store = Store(f"sqlite:///{tmp_path}/earshot.db")
     audio = tmp_path / "recordings" / "a.wav"
     audio.parent.mkdir()
-    audio.write_bytes(header(Origin(AT, 0)) + SILENCE * 4000)
+    audio.write_bytes(header(Origin(AT, 0)) + ALAW_SILENCE * 4000)
     await store.run(
         lambda c: rows.open_incident(
             c,
@@ -185,7 +186,7 @@ def test_calls_of_one_incident_are_exported_with_a_short_silence_between_them(tm
     segments = []
     for number, start in enumerate((AT, AT + timedelta(seconds=1.5), AT + timedelta(hours=1))):
         path = tmp_path / f"{number}.wav"
-        path.write_bytes(header(Origin(start, 0)) + SILENCE * 8000)
+        path.write_bytes(header(Origin(start, 0)) + ALAW_SILENCE * 8000)
         segments.append(playing.Segment(path, start))
     assert playing.export(segments, tmp_path / "out.wav") == pytest.approx(3 + 0.5 + 2)
 

@@ -2,9 +2,10 @@
 
 import pytest
 
-from voice.media.gate import FRAME, SILENT_FRAME, Gate, Profile
+from voice.media.gate import Gate, Profile
+from voice.rtp.codecs import ALAW_SILENCE_FRAME, FRAME_SAMPLES
 
-LOUD = bytes(range(FRAME))
+LOUD = bytes(range(FRAME_SAMPLES))
 SHUT_PROFILES = (Profile.SILENCE, Profile.KEEPALIVE, Profile.RECVONLY)
 
 
@@ -59,8 +60,8 @@ def test_sound_leaves_only_between_opening_and_shutting(profile: Profile) -> Non
 def test_an_open_gate_sends_silence_when_the_source_has_nothing() -> None:
     gate = Gate("recvonly")
     gate.set(True)
-    assert gate.outgoing(Mute()) == SILENT_FRAME
-    assert gate.outgoing(None) == SILENT_FRAME
+    assert gate.outgoing(Mute()) == ALAW_SILENCE_FRAME
+    assert gate.outgoing(None) == ALAW_SILENCE_FRAME
 
 
 def test_each_change_is_reported_once() -> None:

@@ -23,6 +23,7 @@ from voice.media.notices import Notice, StorageBack, StorageFault
 from voice.media.recorder import Recorder, Recording, recover
 from voice.media.segment import SegmentInfo, SystemFiles
 from voice.media.track import Track
+from voice.rtp.codecs import ALAW_SILENCE
 
 STARTED = datetime(2026, 1, 1, 6, 0, tzinfo=UTC)
 SECOND = 8000
@@ -185,10 +186,10 @@ def test_a_pause_is_silence_in_the_file_and_not_a_hole(bench: Bench) -> None:
     bench.track.write(30 * SECOND, b"")
     info = bench.finish()
     audio = audio_of(info.path)
-    assert audio[SECOND : 20 * SECOND] == wav.SILENCE * 19 * SECOND
+    assert audio[SECOND : 20 * SECOND] == ALAW_SILENCE * 19 * SECOND
     assert audio[20 * SECOND : 20 * SECOND + 5] == b"again"
     assert len(audio) == 30 * SECOND
-    assert bench.track.read(5 * SECOND, 100) == wav.SILENCE * 100
+    assert bench.track.read(5 * SECOND, 100) == ALAW_SILENCE * 100
 
 
 def test_what_a_peer_was_sent_is_one_file_for_each_time_the_gate_was_open(bench: Bench) -> None:
@@ -206,7 +207,7 @@ def test_what_a_peer_was_sent_is_one_file_for_each_time_the_gate_was_open(bench:
         (2, 40_000, 1000),
     ]
     assert bench.segments[2].started_at == STARTED + timedelta(seconds=40)
-    assert sent.read(11 * SECOND - 2, 4) == b"xx" + wav.SILENCE * 2
+    assert sent.read(11 * SECOND - 2, 4) == b"xx" + ALAW_SILENCE * 2
 
 
 def test_an_earlier_recording_of_the_same_name_is_never_touched(bench: Bench, tmp_path: Path) -> None:
@@ -234,14 +235,14 @@ def test_a_peer_that_never_says_anything_is_recorded_as_silence(bench: Bench) ->
     bench.track.write(3 * SECOND, b"")
     bench.recording.flush()
     info = bench.finish()
-    assert audio_of(info.path) == wav.SILENCE * 3 * SECOND
+    assert audio_of(info.path) == ALAW_SILENCE * 3 * SECOND
 
 
 def test_the_recording_of_a_peer_begins_with_the_answer(bench: Bench) -> None:
     bench.track.write(SECOND, b"hello")
     info = bench.finish()
     assert info.offset_ms == 0
-    assert audio_of(info.path) == wav.SILENCE * SECOND + b"hello"
+    assert audio_of(info.path) == ALAW_SILENCE * SECOND + b"hello"
 
 
 # -- a disk that fails --
@@ -316,7 +317,7 @@ def test_over_the_bound_of_a_track_the_oldest_is_dropped_and_counted_and_the_tim
     assert audio[: 2 * SECOND] == bench.spoken[: 2 * SECOND]
     lost = info.lost_ms * 8
     assert 5 * SECOND <= lost <= 7 * SECOND
-    assert audio[2 * SECOND : 2 * SECOND + lost] == wav.SILENCE * lost
+    assert audio[2 * SECOND : 2 * SECOND + lost] == ALAW_SILENCE * lost
     assert audio[2 * SECOND + lost :] == bench.spoken[2 * SECOND + lost :]
     assert bench.notices[-1] == StorageBack(info.lost_ms)
 

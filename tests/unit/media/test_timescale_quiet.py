@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voice.media.mixing import linear
-from voice.media.quiet import BLOCK, EDGE, FRAME, QuietStretches, Samples
+from voice.media.quiet import BLOCK, EDGE, QuietStretches, Samples
 from voice.media.timescale import SEARCH, TimeScaler, reader_of, stretch
+from voice.rtp.codecs import FRAME_SAMPLES as FRAME
 from voice.sim.speech import clip
 
 SECOND = 8000
@@ -22,9 +23,7 @@ def silence(seconds: float) -> Samples:
 
 
 def word(seconds: float, amplitude: float = 3000) -> Samples:
-    return np.rint(amplitude * np.sin(2 * np.pi * 300 * np.arange(int(seconds * SECOND)) / SECOND)).astype(
-        np.int16
-    )
+    return np.rint(amplitude * np.sin(2 * np.pi * 300 * np.arange(int(seconds * SECOND)) / SECOND)).astype(np.int16)
 
 
 def path(samples: Samples, speed: float = 1.5) -> list[tuple[int, int]]:
@@ -106,9 +105,7 @@ def any_loud(samples: Samples) -> bool:
 
 
 @given(
-    st.lists(
-        st.tuples(st.floats(0.02, 2.0), st.sampled_from([0, 8, 60, 400, 4000])), min_size=1, max_size=12
-    ),
+    st.lists(st.tuples(st.floats(0.02, 2.0), st.sampled_from([0, 8, 60, 400, 4000])), min_size=1, max_size=12),
     st.floats(1.0, 3.0),
 )
 @settings(max_examples=60, deadline=None)

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from voice.errors import RecordingFault, UsageError
 from voice.media import wav
 from voice.media.track import Track
+from voice.rtp.codecs import ALAW_SILENCE
 
 STARTED = datetime(2026, 1, 1, 6, 0, tzinfo=UTC)
-SILENCE = wav.SILENCE
 
 
 class Shelf:
@@ -23,12 +23,12 @@ class Shelf:
 
     def keep(self, pieces: list[tuple[int, bytes]]) -> None:
         for position, piece in pieces:
-            self.audio += SILENCE * (position - len(self.audio))
+            self.audio += ALAW_SILENCE * (position - len(self.audio))
             self.audio[position : position + len(piece)] = piece
 
     def read(self, position: int, count: int) -> bytes:
         found = bytes(self.audio[position : position + count])
-        return found + SILENCE * (count - len(found))
+        return found + ALAW_SILENCE * (count - len(found))
 
 
 def test_what_is_written_is_read_back() -> None:
@@ -43,7 +43,7 @@ def test_a_gap_is_silence_of_its_length() -> None:
     track = Track(STARTED)
     track.write(0, b"ab")
     track.write(5, b"c")
-    assert track.read(0, 6) == b"ab" + SILENCE * 3 + b"c"
+    assert track.read(0, 6) == b"ab" + ALAW_SILENCE * 3 + b"c"
 
 
 def test_late_audio_is_mended_into_its_place() -> None:
@@ -72,9 +72,9 @@ def test_audio_from_before_the_start_is_cut_off() -> None:
 def test_what_has_not_come_yet_reads_as_silence() -> None:
     track = Track(STARTED)
     track.write(0, b"ab")
-    assert track.read(1, 3) == b"b" + SILENCE * 2
-    assert track.read(100, 2) == SILENCE * 2
-    assert track.read(-2, 3) == SILENCE * 2 + b"a"
+    assert track.read(1, 3) == b"b" + ALAW_SILENCE * 2
+    assert track.read(100, 2) == ALAW_SILENCE * 2
+    assert track.read(-2, 3) == ALAW_SILENCE * 2 + b"a"
 
 
 def test_a_track_without_an_archive_keeps_everything() -> None:
@@ -125,7 +125,7 @@ def test_a_long_pause_costs_no_memory() -> None:
     track.write(1_000_000, b"cd")
     assert len(track._memory) == 2
     assert track.take() == [(1_000_000, b"cd")]
-    assert track.read(0, 3) == b"ab" + SILENCE
+    assert track.read(0, 3) == b"ab" + ALAW_SILENCE
 
 
 def test_silence_after_everything_was_handed_over_need_not_be() -> None:
@@ -135,7 +135,7 @@ def test_silence_after_everything_was_handed_over_need_not_be() -> None:
     track.write(6, b"")
     assert track.end == 6
     assert track.take() == []
-    assert track.read(2, 4) == SILENCE * 4
+    assert track.read(2, 4) == ALAW_SILENCE * 4
 
 
 def test_detectors_who_look_at_the_tail_do_not_count_as_listeners() -> None:
@@ -172,7 +172,7 @@ def test_any_order_of_writes_and_handovers_gives_the_same_audio(
         kept = payload[max(0, -position) :]
         at = max(0, position)
         if kept:
-            expected += SILENCE * (at - len(expected))
+            expected += ALAW_SILENCE * (at - len(expected))
             expected[at : at + len(kept)] = kept
         if hand_over:
             pieces = track.take()
@@ -205,7 +205,7 @@ def test_a_file_that_a_crash_left_behind_is_read_to_its_end(tmp_path: Path) -> N
     path.write_bytes(wav.header(wav.Origin(STARTED, 0)) + b"abcde")
     track = Track.from_file(path, STARTED)
     assert track.end == 5
-    assert track.read(0, 7) == b"abcde" + SILENCE * 2
+    assert track.read(0, 7) == b"abcde" + ALAW_SILENCE * 2
 
 
 def test_a_file_that_is_no_recording_is_refused(tmp_path: Path) -> None:
