@@ -131,3 +131,21 @@ async def test_an_abandoned_journal_writes_nothing_more() -> None:
         await asyncio.sleep(5)
     assert scene.written == []
     assert not never.done()
+
+
+@virtually
+async def test_a_write_that_fails_late_keeps_its_place_before_those_that_were_posted_after_it() -> None:
+    for turns in range(6):  # in which of the turns the store's refusal becomes known does not matter
+        scene = Scene()
+        scene.fail()
+        with structlog.testing.capture_logs():
+            scene.journal.post(scene.write("first"))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            scene.journal.post(scene.write("second"))
+            await asyncio.sleep(0)
+            scene.journal.post(scene.write("third"))
+            await asyncio.sleep(0.5)
+            scene.mend()
+            await asyncio.sleep(2 * RETRY_SECONDS)
+        assert scene.written == ["first", "second", "third"], turns
