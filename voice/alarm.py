@@ -83,7 +83,7 @@ async def handle_alarm(alarm: Alarm, desk: Desk) -> None:
     """Take one alarm call from INVITE to the end of its leg."""
     incident, joined = _open_or_join(alarm, desk)
     leg = desk.legs.device(alarm.caller.device)
-    opening = desk.journal.post(_opening(alarm, incident, leg, joined, desk))  # first: whatever fails later
+    opening = desk.journal.post(_opening(alarm, incident, leg, joined, desk), urgent=True)  # whatever fails later
     desk.ring_operators()
     call, refusal = _open_media(alarm, incident, leg, desk)
 

@@ -62,8 +62,8 @@ log = structlog.get_logger(__name__)
 MENDING_PATIENCE = 5.0
 """Seconds that operators wait, after a crash, for the recordings to be mended before they are rung."""
 
-TRACE_INTERVAL = 0.1
-"""Seconds between two writings of the SIP trace."""
+HOUSEKEEPING = 0.1
+"""Seconds. The SIP trace is written in small pieces: while a thread computes, every answer waits for its turn."""
 
 FULL_ROUNDS = 200
 """Rounds over what is young between two full rounds of the garbage collector; Python's own figure is 10."""
@@ -256,13 +256,13 @@ class Service:
         self.registrar.restore(saved, asyncio.get_running_loop().time(), self.outside.transport.flow)
 
     async def _keep_house(self) -> None:
-        """What is due once a second, beside the hot path: the SIP trace to its files, a look at the disk."""
-        loop = asyncio.get_running_loop()
+        """What is due now and then, beside the hot path: the SIP trace to its files, a look at the disk."""
+        loop, trace = asyncio.get_running_loop(), self.outside.trace
         while True:
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(HOUSEKEEPING)
             self.outside.disk.attend(loop.time())
-            if self.outside.trace is not None:
-                await self.outside.in_thread(self.outside.trace.flush)
+            if trace is not None and trace.unwritten:
+                await self.outside.in_thread(trace.flush)
 
     # -- what the parts ask of each other -----------------------------------------------------------------------
 

@@ -6,9 +6,11 @@ it is written, in its old place in the order, as soon as the store is back.
 """
 
 import asyncio
-from collections import deque
+from bisect import insort
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from itertools import count
 from typing import Any
 
 import structlog
@@ -26,6 +28,8 @@ RETRY_SECONDS = 1.0
 
 @dataclass(slots=True, eq=False)
 class _Entry:
+    number: int
+    """Counts the writes: the line keeps their order, whenever each of them turns out to have failed."""
     write: Write
     done: asyncio.Future[bool]
 
@@ -40,9 +44,10 @@ class Journal:
     def __init__(self, store: Store, *, on_fault: Callable[[bool], None] = lambda down: None) -> None:
         self._store = store
         self._on_fault = on_fault
-        self._line: deque[_Entry] = deque()
+        self._line: list[_Entry] = []
+        self._numbers = count()
         self._retrying: asyncio.Task[None] | None = None
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: set[asyncio.Future[Any]] = set()
         self._abandoned = False
         self.refused = 0
         """Writes that the store refused for what they were, not for its own state: each is a bug, and logged."""
@@ -52,15 +57,20 @@ class Journal:
         """How many writes wait for the store to come back."""
         return len(self._line)
 
-    def post(self, write: Write) -> asyncio.Future[bool]:
-        """Queue a transaction. The future turns True when it is durable, False when the store refused it for good."""
-        entry = _Entry(write, asyncio.get_running_loop().create_future())
+    def post(self, write: Write, *, urgent: bool = False) -> asyncio.Future[bool]:
+        """Queue a transaction. The future turns True when it is durable, False when the store refused it for good.
+
+        `urgent`: somebody waits for it. What is not may wait a moment for others, to share their commit.
+        """
+        entry = _Entry(next(self._numbers), write, asyncio.get_running_loop().create_future())
         if self._abandoned:
             return entry.done
         if self._line:
-            self._line.append(entry)
+            self._wait_in_line(entry)
         else:
-            self._start(self._try(entry))
+            running = self._store.run(write, urgent=urgent)
+            self._running.add(running)
+            running.add_done_callback(partial(self._ran, entry))
         return entry.done
 
     async def durable(self, done: asyncio.Future[bool], *, patience: float) -> bool:
@@ -86,29 +96,29 @@ class Journal:
         for task in (*self._running, *((self._retrying,) if self._retrying else ())):
             task.cancel()
 
-    def _start(self, work: Any) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
-
-    async def _try(self, entry: _Entry) -> None:
-        try:
-            await self._store.run(entry.write)
-        except StoreUnavailable:
-            self._line.append(entry)
-            if self._retrying is None:
-                log.error("store unavailable; calls go on, writes wait", backlog=len(self._line))
-                self._on_fault(True)
-                self._retrying = asyncio.get_running_loop().create_task(self._retry())
-        except Exception as error:  # noqa: BLE001 - one bad write must not stop the writes behind it
-            self._settle_failure(entry, error)
-        else:
+    def _ran(self, entry: _Entry, running: asyncio.Future[Any]) -> None:
+        self._running.discard(running)
+        if running.cancelled():
+            return
+        error = running.exception()
+        if error is None:
             self._settle(entry, True)
+        elif isinstance(error, StoreUnavailable):
+            self._wait_in_line(entry)
+        else:  # one bad write must not stop the writes behind it
+            self._settle_failure(entry, error)
 
-    def _settle_failure(self, entry: _Entry, error: Exception) -> None:
+    def _wait_in_line(self, entry: _Entry) -> None:
+        insort(self._line, entry, key=lambda waiting: waiting.number)
+        if self._retrying is None:
+            log.error("store unavailable; calls go on, writes wait", backlog=len(self._line))
+            self._on_fault(True)
+            self._retrying = asyncio.get_running_loop().create_task(self._retry())
+
+    def _settle_failure(self, entry: _Entry, error: BaseException) -> None:
         if self._line:
             # It may have failed only because a write before it is still in line (its incident is missing).
-            self._line.append(entry)
+            self._wait_in_line(entry)
             return
         self.refused += 1
         log.error("the store refused a write", error=repr(error))
@@ -128,7 +138,7 @@ class Journal:
                 self._settle(entry, False)
             else:
                 self._settle(entry, True)
-            self._line.popleft()
+            self._line.remove(entry)
         self._retrying = None
         log.info("store is back; nothing waits")
         self._on_fault(False)

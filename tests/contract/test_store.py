@@ -70,9 +70,7 @@ async def test_what_has_been_written_is_read_at_once(store: Store) -> None:
 async def test_transactions_are_carried_out_in_the_order_in_which_they_were_handed_in(store: Store) -> None:
     store.run(opens)
     handed_in = [
-        store.run(
-            lambda c, n=n: rows.append(c, "00000001", kind=f"k{n}", detail={}, actor="system", at=AT).sequence
-        )
+        store.run(lambda c, n=n: rows.append(c, "00000001", kind=f"k{n}", detail={}, actor="system", at=AT).sequence)
         for n in range(100)
     ]
     assert await asyncio.gather(*handed_in) == list(range(2, 102))
@@ -121,8 +119,23 @@ async def test_a_store_that_cannot_commit_says_so_to_everybody_and_writes_nothin
     assert len(await store.read(rows.incidents)) == 1
 
 
+async def test_what_nobody_waits_for_is_carried_out_soon_or_with_what_comes_next_in_the_same_order(
+    store: Store,
+) -> None:
+    async with asyncio.timeout(5):
+        await store.run(opens, urgent=False)
+    relaxed = [
+        store.run(
+            lambda c, n=n: rows.append(c, "00000001", kind=f"k{n}", detail={}, actor="system", at=AT).sequence,
+            urgent=n % 2 == 0,
+        )
+        for n in range(10)
+    ]
+    assert await asyncio.gather(*relaxed) == list(range(2, 12))
+
+
 async def test_closing_carries_out_what_was_handed_in(store: Store) -> None:
-    handed_in = [store.run(lambda c, n=n: opens(c, f"{n:08d}").id) for n in range(50)]
+    handed_in = [store.run(lambda c, n=n: opens(c, f"{n:08d}").id, urgent=n < 40) for n in range(50)]
     await store.close()
     assert await asyncio.gather(*handed_in) == [f"{n:08d}" for n in range(50)]
 
@@ -250,9 +263,7 @@ async def test_the_second_of_two_who_resolve_is_refused_and_leaves_no_trace(stor
     await store.run(opens)
 
     def resolve(connection: Connection) -> IncidentRow:
-        return rows.transition(
-            connection, "00000001", to=State.RESOLVED, actor="a", reason=Reason.GENUINE, at=AT
-        )
+        return rows.transition(connection, "00000001", to=State.RESOLVED, actor="a", reason=Reason.GENUINE, at=AT)
 
     outcomes = await asyncio.gather(store.run(resolve), store.run(resolve), return_exceptions=True)
     assert isinstance(outcomes[1], LifecycleError)
@@ -270,9 +281,7 @@ async def test_the_open_incident_of_a_device_is_found_before_those_of_its_worker
     assert (await found(device_id="phone", worker_id="anna")).id == "00000002"
     assert (await found(caller="+31612345678")).id == "00000002"
     assert await found(device_id="other", worker_id="other", caller="other") is None
-    await store.run(
-        lambda c: rows.transition(c, "00000002", to=State.RESOLVED, actor="a", reason=Reason.TEST, at=AT)
-    )
+    await store.run(lambda c: rows.transition(c, "00000002", to=State.RESOLVED, actor="a", reason=Reason.TEST, at=AT))
     assert (await found(worker_id="anna")).id == "00000001"
 
 
@@ -381,9 +390,7 @@ async def test_a_leg_needs_its_incident(store: Store) -> None:
 
 
 async def test_registrations_of_a_user_are_replaced_and_others_left_alone(store: Store) -> None:
-    await store.run(
-        lambda c: rows.save_bindings(c, {"olga": [{"uri": "a"}, {"uri": "b"}], "piet": [{"q": 0.5}]})
-    )
+    await store.run(lambda c: rows.save_bindings(c, {"olga": [{"uri": "a"}, {"uri": "b"}], "piet": [{"q": 0.5}]}))
     await store.run(lambda c: rows.save_bindings(c, {"olga": [{"uri": "c"}]}))
     assert await store.read(rows.load_bindings) == {"olga": [{"uri": "c"}], "piet": [{"q": 0.5}]}
     await store.run(lambda c: rows.save_bindings(c, {"olga": []}))

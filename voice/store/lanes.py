@@ -14,7 +14,10 @@ from voice.errors import StoreUnavailable
 from voice.store.writing import Outcome, Transaction
 
 MAX_GROUP = 256
-"""Transactions in one commit at most: bounds what the first of them waits for."""
+"""A commit of so many transactions takes no more: bounds what the first of them waits for."""
+
+GATHERING = 0.02
+"""Seconds that a transaction which nobody waits for may wait for others, to share their commit."""
 
 Future = asyncio.Future[Any]
 _Job = tuple[Transaction, Future]
@@ -31,7 +34,7 @@ class Server(Protocol):
 class Lane(Protocol):
     """Serves functions in the order in which they are submitted."""
 
-    def submit(self, transaction: Transaction) -> Future: ...
+    def submit(self, transaction: Transaction, *, urgent: bool = True) -> Future: ...
 
     async def close(self) -> None: ...
 
@@ -39,29 +42,45 @@ class Lane(Protocol):
 class ThreadLane:
     """A thread that takes all that waits, serves it as one group, and wakes each event loop once for all.
 
+    Each wake-up of the thread costs a commit and makes the event loop compete for the interpreter. So what is not
+    urgent is held back until something urgent comes, or for `GATHERING` seconds. The order stays.
+
     A caller that stops waiting (cancels) before the thread came to his function withdraws it; afterwards it
     is carried out, and the outcome is dropped.
     """
 
     def __init__(self, serve: Server, name: str) -> None:
         self._serve = serve
-        self._queue: SimpleQueue[_Job | None] = SimpleQueue()
+        self._queue: SimpleQueue[list[_Job] | None] = SimpleQueue()
+        self._held: list[_Job] = []
         self._closed = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
-    def submit(self, transaction: Transaction) -> Future:
-        future: Future = asyncio.get_running_loop().create_future()
+    def submit(self, transaction: Transaction, *, urgent: bool = True) -> Future:
+        loop = asyncio.get_running_loop()
+        future: Future = loop.create_future()
         if self._closed:
             future.set_exception(StoreUnavailable("the store is closed"))
-        else:
-            self._queue.put((transaction, future))
+            return future
+        self._held.append((transaction, future))
+        if urgent:
+            self._release()
+        elif len(self._held) == 1:
+            loop.call_later(GATHERING, self._release)
         return future
+
+    def _release(self) -> None:
+        """Wake the thread."""
+        if self._held:
+            held, self._held = self._held, []
+            self._queue.put(held)
 
     async def close(self) -> None:
         """Serve what was submitted, then end the thread."""
         if not self._closed:
             self._closed = True
+            self._release()
             self._queue.put(None)
         await asyncio.to_thread(self._thread.join)
 
@@ -77,14 +96,14 @@ class ThreadLane:
     def _next_group(self) -> tuple[list[_Job], bool]:
         """What waits now, at least one job; False when the lane is to close after it."""
         group: list[_Job] = []
-        job = self._queue.get()
+        jobs = self._queue.get()
         with suppress(Empty):
-            while job is not None:
-                group.append(job)
-                if len(group) == MAX_GROUP:
+            while jobs is not None:
+                group += jobs
+                if len(group) >= MAX_GROUP:
                     break
-                job = self._queue.get_nowait()
-        return group, job is not None
+                jobs = self._queue.get_nowait()
+        return group, jobs is not None
 
 
 class InlineLane:
@@ -94,7 +113,7 @@ class InlineLane:
         self._serve = serve
         self._closed = False
 
-    def submit(self, transaction: Transaction) -> Future:
+    def submit(self, transaction: Transaction, *, urgent: bool = True) -> Future:
         loop = asyncio.get_running_loop()
         future: Future = loop.create_future()
         if self._closed:

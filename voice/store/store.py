@@ -62,13 +62,15 @@ class Store:
         store._writes = InlineLane(store._writer)
         return store
 
-    def run(self, transaction: Callable[[Connection], T]) -> asyncio.Future[T]:
+    def run(self, transaction: Callable[[Connection], T], *, urgent: bool = True) -> asyncio.Future[T]:
         """Run a function as one transaction. When the future has its result, that is on the disk.
+
+        What is not urgent may wait a moment for others, to share their commit.
 
         The future fails with what the function raised (nothing of it was written), or with `StoreUnavailable`
         when the database cannot commit now (nothing was written; the same function may be run again).
         """
-        return cast("asyncio.Future[T]", self._writes.submit(transaction))
+        return cast("asyncio.Future[T]", self._writes.submit(transaction, urgent=urgent))
 
     def read(self, function: Callable[[Connection], T]) -> asyncio.Future[T]:
         """Run a function that only reads. It sees everything whose `run` has its result already."""
