@@ -3,13 +3,15 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.unit.media.reports import reported
+from tests.unit.rtp.whole_packet import RtpPacket
 from voice.errors import RtpError
+from voice.media.inflow import Inflow
 from voice.rtp.digits import info_digit
 from voice.rtp.dtmf import DtmfDetector
 from voice.rtp.events import EventReceiver
 from voice.rtp.latch import Latch
-from voice.rtp.packet import RtpPacket, is_rtcp, parse_header
-from voice.rtp.reception import Reception
+from voice.rtp.packet import build, is_rtcp, parse_header
 
 
 @settings(max_examples=500)
@@ -38,26 +40,23 @@ def test_arbitrary_event_payloads_are_digits_or_errors(packets: list[tuple[bytes
 
 @given(
     st.lists(
-        st.tuples(
-            st.integers(0, 0xFFFF), st.integers(0, 2**32 - 1), st.floats(0, 1e6), st.sampled_from("ab")
-        ),
+        st.tuples(st.integers(0, 0xFFFF), st.integers(0, 2**32 - 1), st.floats(0, 1e6), st.sampled_from("ab")),
         max_size=60,
     )
 )
 def test_arbitrary_streams_give_a_report_that_fits_its_fields(
     packets: list[tuple[int, int, float, str]],
 ) -> None:
-    reception = Reception()
     latch = Latch(("192.0.2.1", 4000), {8})
+    inflow = Inflow(None, latch, {8: None}, 0.0)
     for sequence, timestamp, at, host in packets:
-        latch.accept((host, 1), 8, sequence, timestamp, at)
-        reception.feed(sequence, timestamp, at)
-    block = reception.report(1, 1e6)
-    assert 0 <= block.fraction_lost <= 255
-    assert -0x800000 <= block.cumulative_lost <= 0x7FFFFF
-    assert 0 <= block.jitter <= 0xFFFFFFFF
-    assert 0 <= block.highest_sequence <= 0xFFFFFFFF
-    assert 0.0 <= reception.quality().loss <= 1.0
+        inflow.receive([(build(bytes(160), 8, sequence, timestamp, 7), (host, 1))], at)
+    block = reported(inflow, latch, 1e6)
+    if block is not None:
+        assert 0 <= block.fraction_lost <= 255
+        assert -0x800000 <= block.cumulative_lost <= 0x7FFFFF
+        assert 0 <= block.jitter <= 0xFFFFFFFF
+        assert 0 <= block.highest_sequence <= 0xFFFFFFFF
 
 
 @given(st.binary(max_size=4000).map(lambda data: data[: len(data) // 2 * 2]))

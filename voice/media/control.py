@@ -14,7 +14,7 @@ from voice.errors import RtpError
 from voice.media.inflow import Inflow
 from voice.rtp.codecs import SAMPLE_RATE
 from voice.rtp.latch import Latch
-from voice.rtp.reception import next_report, ntp_time, round_trip
+from voice.rtp.reporting import next_report, ntp_time, round_trip
 from voice.rtp.rtcp import (
     CNAME,
     Chunk,

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -33,17 +32,13 @@ from voice.rtp.digits import Digit, DigitStream
 from voice.rtp.dtmf import DtmfDetector
 from voice.rtp.events import EventReceiver
 from voice.rtp.latch import Latch
+from voice.rtp.packet import build
 from voice.rtp.transport import RtpSocket
 
 if TYPE_CHECKING:
     from voice.sdp.negotiation import Agreed
 
 log = structlog.get_logger(__name__)
-
-PLAIN, MARKER = 0x80, 0x80
-"""The bits of a plain RTP header's first byte, and of a marker in its second."""
-
-_pack_header = struct.Struct("!BBHII").pack
 
 _TO_ALAW: Mapping[str, bytes | None] = {"PCMA": None, "PCMU": ULAW_TO_ALAW}
 
@@ -246,7 +241,7 @@ class MediaLeg:
         agreed, latch = self.agreed, self._latch
         if agreed is None or latch is None or self.closed:
             return
-        gate, control, payload_type = self.gate, self._control, agreed.payload_type
+        gate, control = self.gate, self._control
         is_open = gate.open
         frame = gate.outgoing(self.source)
         if is_open:
@@ -256,15 +251,14 @@ class MediaLeg:
             self._was_open = is_open
             return
         # A talkspurt begins where nothing was sent before, or the gate opens (RFC 3551 section 4.1).
-        if self._last_sent_tick != tick - 1 or (is_open and not self._was_open):
-            payload_type |= MARKER
+        marker = self._last_sent_tick != tick - 1 or (is_open and not self._was_open)
         self._was_open = is_open
         self._last_sent_tick = tick
         if agreed.codec == "PCMU":
             frame = frame.translate(ALAW_TO_ULAW)
         timestamp = (self._timestamp + tick * FRAME_SAMPLES) & 0xFFFFFFFF
         self._sequence = sequence = (self._sequence + 1) & 0xFFFF
-        self.rtp.send(_pack_header(PLAIN, payload_type, sequence, timestamp, control.ssrc) + frame, remote)
+        self.rtp.send(build(frame, agreed.payload_type, sequence, timestamp, control.ssrc, marker), remote)
         control.sent_packets += 1
         control.sent_octets += FRAME_SAMPLES
         control.sent_timestamp = timestamp

@@ -69,15 +69,6 @@ def clip(sound: Sound) -> bytes:
     return alaw(np.pad(samples, (0, -len(samples) % FRAME_SAMPLES)))
 
 
-@cache
-def ring_back() -> bytes:
-    """One period of the European ring-back tone: 425 Hz, 1 s on, 4 s off (ITU-T E.180, ETSI TR 101 041).
-
-    For simulated phones. Nothing in the service sends it to a device.
-    """
-    return alaw(np.concatenate((_note(425, 1000), _note(0, 4000))))
-
-
 def _note(frequency: int, milliseconds: int) -> npt.NDArray[np.int16]:
     count = SAMPLE_RATE * milliseconds // 1000
     if not frequency:

@@ -1,4 +1,4 @@
-"""DTMF tones in the audio (ITU-T Q.23, Q.24): a detector for one leg, batched over many, and a generator.
+"""DTMF tones in the audio (ITU-T Q.23, Q.24): a detector for one leg, batched over many.
 
 The detector looks at windows of 20 ms, each 10 ms further (Goertzel's measurement, as one matrix product for
 all windows of all legs). A window counts as a tone when
@@ -52,7 +52,7 @@ _FULL_SCALE: Final = 32_256.0
 Spectrum = NDArray[np.complex64]
 
 
-def _amplitude(dbm0: float) -> float:
+def amplitude(dbm0: float) -> float:
     """Peak of a sine of this level, in 16-bit units."""
     return float(_FULL_SCALE * 10.0 ** ((dbm0 - FULL_SCALE_DBM0) / 20.0))
 
@@ -69,7 +69,7 @@ _TURN: Final = np.exp(-2j * np.pi * HOP * _FREQUENCIES / SAMPLE_RATE)
 """Undoes the turn of the phase in one hop at the nominal frequency; what is left is the error."""
 _TWIST_RATIO: Final = 10 ** (TWIST / 10)
 _STANDS_OUT_RATIO: Final = 10 ** (STANDS_OUT / 10)
-_MINIMUM_POWER: Final = (_amplitude(MINIMUM_LEVEL) / 2) ** 2
+_MINIMUM_POWER: Final = (amplitude(MINIMUM_LEVEL) / 2) ** 2
 
 
 def _window_response(error: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -116,9 +116,7 @@ def detect(detectors: Sequence[DtmfDetector], pcm: Sequence[bytes]) -> list[str]
     return digits
 
 
-def _windows(
-    detectors: Sequence[DtmfDetector], pcm: Sequence[bytes]
-) -> tuple[NDArray[np.float32], list[int]]:
+def _windows(detectors: Sequence[DtmfDetector], pcm: Sequence[bytes]) -> tuple[NDArray[np.float32], list[int]]:
     """All whole windows of all legs, one below the other, and how many each has; keeps the rest for later."""
     pieces = []
     counts = []
@@ -203,31 +201,3 @@ def _follow(detector: DtmfDetector, keys: Sequence[int]) -> str:
             detector._absent = 0
             digits += KEYS[key]
     return digits
-
-
-def generate(
-    digits: str,
-    *,
-    on: float = 0.1,
-    off: float = 0.1,
-    level: float = -10.0,
-    twist: float = 0.0,
-    detune: float = 0.0,
-) -> bytes:
-    """The tones of the digits as 16-bit PCM, each followed by a pause; UsageError for what is no digit.
-
-    `on` and `off` in seconds; `level` of the low tone in dBm0; `twist` is how many dB the high tone is
-    louder; `detune` is the share by which both frequencies are off, 0.01 being 1 % too high.
-    """
-    times = np.arange(round(on * SAMPLE_RATE)) / SAMPLE_RATE
-    pause = bytes(2 * round(off * SAMPLE_RATE))
-    pieces = []
-    for digit in digits.upper():
-        key = KEYS.find(digit)
-        if key < 0:
-            raise UsageError(f"no digit: {digit!r}")
-        low, high = LOW[key // 4] * (1 + detune), HIGH[key % 4] * (1 + detune)
-        wave = _amplitude(level) * np.sin(2 * np.pi * low * times)
-        wave += _amplitude(level + twist) * np.sin(2 * np.pi * high * times)
-        pieces.append(np.clip(np.round(wave), -32_768, 32_767).astype("<i2").tobytes() + pause)
-    return b"".join(pieces)

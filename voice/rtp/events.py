@@ -11,10 +11,9 @@ sent three times with the E bit (section 2.5.1.4), as any of them may be lost.
 """
 
 import struct
-from collections import deque
 from dataclasses import dataclass
 
-from voice.errors import RtpError, UsageError
+from voice.errors import RtpError
 from voice.rtp.codecs import FRAME_SAMPLES, SAMPLE_RATE
 from voice.rtp.sequence import TIMESTAMP_BITS, distance
 
@@ -23,7 +22,6 @@ DIGITS = "0123456789*#ABCD"
 
 _PAYLOAD = struct.Struct("!BBH")
 _LONGEST = 0xFFFF
-_END_PACKETS = 3
 _RESTARTED = 10 * SAMPLE_RATE
 """A timestamp this far behind the last event is not a late packet but a sender that started anew."""
 
@@ -102,69 +100,3 @@ class EventReceiver:
     def _is_next_segment(self, after: int) -> bool:
         """A segment is closed before its duration overflows; senders differ in where that is, by a packet."""
         return _LONGEST - 8 * FRAME_SAMPLES <= after <= _LONGEST + 1
-
-
-@dataclass(frozen=True, slots=True)
-class EventFrame:
-    """What to send in one 20 ms tick instead of audio."""
-
-    payload: bytes
-    timestamp: int
-    marker: bool
-
-
-class EventSender:
-    """Plays queued digits, one packet a tick, with a pause after each in which audio goes on."""
-
-    def __init__(self, *, duration: float = 0.12, pause: float = 0.08, volume: int = 10) -> None:
-        """`duration` and `pause` in seconds; at most 8 s, which fit into one segment."""
-        self._duration = round(duration * SAMPLE_RATE)
-        self._pause = round(pause * SAMPLE_RATE)
-        self._volume = volume
-        if not FRAME_SAMPLES <= self._duration <= _LONGEST:
-            raise UsageError(f"an event of {duration} s")
-        self._queue: deque[int] = deque()
-        self._code: int | None = None
-        self._start = 0
-        self._ends = 0
-        self._quiet_until: int | None = None
-
-    @property
-    def idle(self) -> bool:
-        """Whether every digit has been sent."""
-        return self._code is None and not self._queue
-
-    def press(self, digits: str) -> None:
-        """Queue digits; raises UsageError for one that no telephone has."""
-        codes = [DIGITS.find(each) for each in digits.upper()]
-        if -1 in codes:
-            raise UsageError(f"no digits: {digits!r}")
-        self._queue.extend(codes)
-
-    def tick(self, timestamp: int) -> EventFrame | None:
-        """The packet for the frame that begins at `timestamp`; None: send audio."""
-        begins = self._code is None
-        if begins and not self._begin(timestamp):
-            return None
-        if self._code is None:
-            return None
-        elapsed = distance(timestamp, self._start, TIMESTAMP_BITS) + FRAME_SAMPLES
-        ended = elapsed >= self._duration
-        event = TelephoneEvent(self._code, min(elapsed, self._duration), ended, self._volume)
-        frame = EventFrame(event.serialize(), self._start, begins)
-        if ended:
-            self._ends += 1
-        if self._ends == _END_PACKETS:
-            self._code = None
-            self._quiet_until = timestamp + FRAME_SAMPLES + self._pause
-        return frame
-
-    def _begin(self, timestamp: int) -> bool:
-        if not self._queue:
-            return False
-        if self._quiet_until is not None and distance(timestamp, self._quiet_until, TIMESTAMP_BITS) < 0:
-            return False
-        self._code = self._queue.popleft()
-        self._start = timestamp
-        self._ends = 0
-        return True

@@ -10,14 +10,12 @@
     |           synchronization source (SSRC) identifier            |
     +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
 
-`parse_header` and `build` are what the media clock calls for every packet; `RtpPacket` is the whole truth,
-for tests, tools and simulated peers.
+`parse_header` takes any packet apart that is allowed; `build` makes the plain ones that are all we send.
 """
 
 import struct
-from dataclasses import dataclass
 
-from voice.errors import RtpError, UsageError
+from voice.errors import RtpError
 
 HEADER_LENGTH = 12
 _HEADER = struct.Struct("!BBHII")
@@ -64,9 +62,7 @@ def _payload_bounds(data: bytes | memoryview, first: int, length: int) -> tuple[
     return start, end
 
 
-def build(
-    payload: bytes, payload_type: int, sequence: int, timestamp: int, ssrc: int, marker: bool = False
-) -> bytes:
+def build(payload: bytes, payload_type: int, sequence: int, timestamp: int, ssrc: int, marker: bool = False) -> bytes:
     """One plain packet. Sequence and timestamp are taken modulo 2**16 and 2**32: just count on."""
     return (
         _pack_header(
@@ -83,69 +79,3 @@ def build(
 def is_rtcp(data: bytes | memoryview) -> bool:
     """Whether a packet on a port shared by RTP and RTCP (rtcp-mux) is RTCP (RFC 5761 section 4)."""
     return len(data) > 1 and 192 <= data[1] <= 223
-
-
-@dataclass(frozen=True, slots=True)
-class Extension:
-    """A header extension (RFC 3550 section 5.3.1)."""
-
-    profile: int
-    data: bytes
-    """A multiple of four bytes."""
-
-
-@dataclass(frozen=True, slots=True)
-class RtpPacket:
-    """A whole packet, every part of it."""
-
-    payload_type: int
-    sequence: int
-    timestamp: int
-    ssrc: int
-    payload: bytes
-    marker: bool = False
-    contributing: tuple[int, ...] = ()
-    extension: Extension | None = None
-    padding: int = 0
-    """Bytes of padding at the end, the length byte included; 0 for none."""
-
-    @classmethod
-    def parse(cls, data: bytes) -> "RtpPacket":
-        """Read a packet; raises RtpError as `parse_header` does."""
-        payload_type, marker, sequence, timestamp, ssrc, start, end = parse_header(data)
-        count = data[0] & 0x0F
-        extension = None
-        if data[0] & 0x10:
-            at = HEADER_LENGTH + 4 * count
-            extension = Extension(int.from_bytes(data[at : at + 2], "big"), bytes(data[at + 4 : start]))
-        return cls(
-            payload_type=payload_type,
-            sequence=sequence,
-            timestamp=timestamp,
-            ssrc=ssrc,
-            payload=bytes(data[start:end]),
-            marker=marker,
-            contributing=struct.unpack_from(f"!{count}I", data, HEADER_LENGTH),
-            extension=extension,
-            padding=len(data) - end,
-        )
-
-    def serialize(self) -> bytes:
-        """The packet as bytes; raises UsageError when a part does not fit its field."""
-        if len(self.contributing) > 15 or not 0 <= self.padding <= 255:
-            raise UsageError("at most 15 contributing sources and 255 bytes of padding")
-        first = _PLAIN | len(self.contributing)
-        parts = [struct.pack(f"!{len(self.contributing)}I", *self.contributing)]
-        if self.extension is not None:
-            words, rest = divmod(len(self.extension.data), 4)
-            if rest or words > 0xFFFF:
-                raise UsageError("a header extension is made of at most 65535 words of four bytes")
-            first |= 0x10
-            parts.append(struct.pack("!HH", self.extension.profile, words) + self.extension.data)
-        parts.append(self.payload)
-        if self.padding:
-            first |= 0x20
-            parts.append(bytes(self.padding - 1) + bytes([self.padding]))
-        second = self.payload_type | 0x80 if self.marker else self.payload_type
-        header = _pack_header(first, second, self.sequence, self.timestamp, self.ssrc)
-        return header + b"".join(parts)

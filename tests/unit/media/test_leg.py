@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.unit.media.packets import PEER, STARTED, Sender
+from tests.unit.rtp.tones import generate
+from tests.unit.rtp.whole_packet import RtpPacket
 from voice.address import Address
 from voice.media.clock import MediaClock
 from voice.media.disk import InlineDisk
@@ -23,9 +25,8 @@ from voice.media.notices import AudioResumed, Faulty, FirstAudio, NoAudio, Notic
 from voice.media.recorder import Recorder
 from voice.media.segment import SegmentInfo
 from voice.rtp.codecs import pcm_to_alaw
-from voice.rtp.dtmf import generate
 from voice.rtp.events import TelephoneEvent
-from voice.rtp.packet import RtpPacket, build
+from voice.rtp.packet import build
 from voice.rtp.rtcp import Goodbye, ReceiverReport, SenderReport, SourceDescription, parse_compound
 from voice.sdp.negotiation import Agreed
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from voice.media.mixing import linear
-from voice.media.tones import LEVEL, Sound, clip, ring_back
+from voice.media.tones import LEVEL, Sound, clip
 from voice.rtp.codecs import ALAW_SILENCE
 from voice.rtp.dtmf import DtmfDetector
 
@@ -56,10 +56,3 @@ def test_talk_on_rises_and_talk_off_falls() -> None:
     on, off = linear(clip(Sound.TALK_ON)), linear(clip(Sound.TALK_OFF))
     assert pitch(on[:640]) < pitch(on[-960:])
     assert pitch(off[:640]) > pitch(off[1280:2240])
-
-
-def test_ring_back_is_one_second_in_five_of_425_hz() -> None:
-    samples = linear(ring_back()).astype(float)
-    assert len(samples) == 40_000
-    assert np.argmax(np.abs(np.fft.rfft(samples[:8000]))) == 425
-    assert ring_back()[8000:] == ALAW_SILENCE * 32_000

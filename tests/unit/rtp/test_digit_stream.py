@@ -19,10 +19,7 @@ def test_a_digit_tells_what_when_and_by_which_way() -> None:
 
 
 def test_the_same_press_by_two_ways_counts_once() -> None:
-    assert (
-        symbols(DigitStream(), [("5", Way.RFC4733, 1.0), ("5", Way.INBAND, 1.06), ("5", Way.INFO, 1.3)])
-        == "5"
-    )
+    assert symbols(DigitStream(), [("5", Way.RFC4733, 1.0), ("5", Way.INBAND, 1.06), ("5", Way.INFO, 1.3)]) == "5"
 
 
 def test_two_quick_presses_by_the_same_way_count_twice() -> None:
@@ -58,9 +55,7 @@ def test_the_same_key_after_the_window_is_a_new_press_by_whatever_way() -> None:
 @given(
     st.text(alphabet=DIGITS, min_size=1, max_size=15),
     st.floats(min_value=0.1, max_value=0.4),
-    st.lists(
-        st.tuples(st.sampled_from(list(Way)), st.floats(min_value=0, max_value=0.9)), min_size=1, max_size=3
-    ),
+    st.lists(st.tuples(st.sampled_from(list(Way)), st.floats(min_value=0, max_value=0.9)), min_size=1, max_size=3),
 )
 def test_the_ways_together_report_every_press_once_and_in_order(
     digits: str, rhythm: float, ways: list[tuple[Way, float]]
@@ -68,11 +63,7 @@ def test_the_ways_together_report_every_press_once_and_in_order(
     """Each way has a delay of its own, within the window."""
     delays = dict(ways)
     reports = sorted(
-        (
-            (digit, way, number * rhythm + delay)
-            for number, digit in enumerate(digits)
-            for way, delay in delays.items()
-        ),
+        ((digit, way, number * rhythm + delay) for number, digit in enumerate(digits) for way, delay in delays.items()),
         key=lambda report: report[2],
     )
     assert symbols(DigitStream(), reports) == digits
@@ -99,7 +90,5 @@ def test_the_ways_together_report_every_press_once_and_in_order(
         ("text/plain", b"5", None),
     ],
 )
-def test_the_digit_of_an_info_is_read_from_either_form(
-    content_type: str, body: bytes, digit: str | None
-) -> None:
+def test_the_digit_of_an_info_is_read_from_either_form(content_type: str, body: bytes, digit: str | None) -> None:
     assert info_digit(content_type, body) == digit

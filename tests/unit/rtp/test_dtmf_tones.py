@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tests.unit.rtp.tones import generate
 from voice.errors import UsageError
 from voice.rtp.codecs import alaw_to_pcm, pcm_to_alaw
-from voice.rtp.dtmf import KEYS, DtmfDetector, detect, generate
+from voice.rtp.dtmf import KEYS, DtmfDetector, detect
 
 Samples = NDArray[np.float64]
 
@@ -41,9 +42,7 @@ def as_pcm(samples: Samples) -> bytes:
     ],
 )
 @pytest.mark.parametrize("lead", [0, 13, 40, 79])
-def test_every_digit_is_heard_once(
-    on: float, off: float, level: float, twist: float, detune: float, lead: int
-) -> None:
+def test_every_digit_is_heard_once(on: float, off: float, level: float, twist: float, detune: float, lead: int) -> None:
     tones = generate(KEYS + KEYS[::-1], on=on, off=off, level=level, twist=twist, detune=detune)
     assert DtmfDetector().feed_alaw(pcm_to_alaw(bytes(2 * lead) + tones)) == KEYS + KEYS[::-1]
 
@@ -104,9 +103,7 @@ def test_a_digit_is_heard_within_fifty_milliseconds_of_its_beginning() -> None:
 
 
 def test_many_legs_at_once_hear_what_each_alone_hears() -> None:
-    audio = [
-        in_noise(generate(KEYS[n:] + KEYS[:n], on=0.05, off=0.05), 20.0, n, lead=n * 7) for n in range(16)
-    ]
+    audio = [in_noise(generate(KEYS[n:] + KEYS[:n], on=0.05, off=0.05), 20.0, n, lead=n * 7) for n in range(16)]
     pcm = [alaw_to_pcm(each) for each in audio]
     together = [""] * 16
     detectors = [DtmfDetector() for _ in range(16)]
@@ -125,11 +122,6 @@ def test_no_legs_and_no_audio_are_fine() -> None:
 def test_half_a_sample_is_our_own_mistake() -> None:
     with pytest.raises(UsageError):
         DtmfDetector().feed(b"123")
-
-
-def test_what_no_telephone_has_is_our_own_mistake() -> None:
-    with pytest.raises(UsageError):
-        generate("x")
 
 
 def voices(seconds: int) -> Iterator[Samples]:

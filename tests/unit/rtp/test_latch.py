@@ -185,12 +185,8 @@ def test_the_same_stream_from_another_address_is_followed_after_a_silence() -> N
     assert (subject.remote, subject.moves) == (moved, 1)
 
 
-@pytest.mark.parametrize(
-    ("sequence", "ssrc"), [(10, OTHER), (3, DEVICE), (9, DEVICE), (9 + 3001, DEVICE)], ids=str
-)
-def test_another_stream_from_another_address_is_not_followed_after_a_silence(
-    sequence: int, ssrc: int
-) -> None:
+@pytest.mark.parametrize(("sequence", "ssrc"), [(10, OTHER), (3, DEVICE), (9, DEVICE), (9 + 3001, DEVICE)], ids=str)
+def test_another_stream_from_another_address_is_not_followed_after_a_silence(sequence: int, ssrc: int) -> None:
     subject = latch(signalling_host=NAT[0])
     stream(subject, NAT, 0, 10, 0.0)
     for number in range(50):

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voice.errors import RtpError, UsageError
-from voice.rtp.packet import Extension, RtpPacket, build, is_rtcp, parse_header
+from tests.unit.rtp.whole_packet import Extension, RtpPacket
+from voice.errors import RtpError
+from voice.rtp.packet import build, is_rtcp, parse_header
 
 WORD = st.integers(min_value=0, max_value=0xFFFFFFFF)
 
@@ -82,19 +83,6 @@ def test_every_cut_of_a_packet_is_a_shorter_packet_or_an_error() -> None:
         except RtpError:
             continue
         assert start <= end == length
-
-
-@pytest.mark.parametrize(
-    "packet",
-    [
-        RtpPacket(8, 1, 2, 3, b"", contributing=(1,) * 16),
-        RtpPacket(8, 1, 2, 3, b"", padding=256),
-        RtpPacket(8, 1, 2, 3, b"", extension=Extension(1, b"123")),
-    ],
-)
-def test_a_part_that_does_not_fit_its_field_is_our_own_mistake(packet: RtpPacket) -> None:
-    with pytest.raises(UsageError):
-        packet.serialize()
 
 
 @given(st.integers(min_value=0, max_value=63), st.booleans())
