@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Literal
 
-from config.models import Device, Operator, Settings, Trunk, Worker
+from config.models import Device, Operator, Settings, Worker
 from voice.incidents.kinds import Kind
 
 Proof = Literal["digest", "registration", "asserted", "from", "none"]
@@ -98,9 +98,6 @@ class Directory:
             *(n for t in self.settings.trunks for n in t.networks),
         ]
         return any(mapped in network for network in networks if network.version == mapped.version)
-
-    def trunk_for(self, device: Device) -> Trunk | None:
-        return self.settings.trunk(device.trunk) if device.trunk else None
 
     def identify(self, claims: Claims) -> Caller:
         """Find device and worker. The first claim that names a known device wins, strongest proof first."""

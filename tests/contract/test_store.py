@@ -14,7 +14,7 @@ from voice.errors import LifecycleError, StoreUnavailable, UnknownIncident
 from voice.incidents.kinds import Kind
 from voice.incidents.lifecycle import Reason, State
 from voice.incidents.timeline import Entry, verify
-from voice.store import Store, bindings
+from voice.store import Store
 from voice.store import incidents as rows
 from voice.store.rows import IncidentRow
 
@@ -270,21 +270,6 @@ async def test_the_second_of_two_who_resolve_is_refused_and_leaves_no_trace(stor
     assert [entry.kind for entry in await chain_of(store)] == ["opened", "resolved"]
 
 
-async def test_the_open_incident_of_a_device_is_found_before_those_of_its_worker(store: Store) -> None:
-    def found(**wanted: str) -> Any:
-        return store.read(lambda c: rows.find_open(c, **wanted))
-
-    assert await found(device_id="badge") is None
-    await store.run(opens)
-    await store.run(lambda c: opens(c, "00000002", device_id="watch", at=AT + timedelta(seconds=1)))
-    assert (await found(device_id="badge", worker_id="anna")).id == "00000001"
-    assert (await found(device_id="phone", worker_id="anna")).id == "00000002"
-    assert (await found(caller="+31612345678")).id == "00000002"
-    assert await found(device_id="other", worker_id="other", caller="other") is None
-    await store.run(lambda c: rows.transition(c, "00000002", to=State.RESOLVED, actor="a", reason=Reason.TEST, at=AT))
-    assert (await found(worker_id="anna")).id == "00000001"
-
-
 async def test_the_queue_is_ordered_by_priority_then_age(store: Store) -> None:
     for name, kind, second in (("a", Kind.TEST, 0), ("b", Kind.PANIC, 2), ("c", Kind.PANIC, 1)):
         at = AT + timedelta(seconds=second)
@@ -395,10 +380,3 @@ async def test_registrations_of_a_user_are_replaced_and_others_left_alone(store:
     assert await store.read(rows.load_bindings) == {"olga": [{"uri": "c"}], "piet": [{"q": 0.5}]}
     await store.run(lambda c: rows.save_bindings(c, {"olga": []}))
     assert await store.read(rows.load_bindings) == {"piet": [{"q": 0.5}]}
-
-
-async def test_a_fact_is_kept_and_replaced(store: Store) -> None:
-    assert await store.read(lambda c: bindings.fact(c, "key")) is None
-    for value in ("1", "2"):
-        await store.run(lambda c, value=value: bindings.save_fact(c, "key", value))
-    assert await store.read(lambda c: bindings.fact(c, "key")) == "2"

@@ -3,9 +3,10 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.unit.sdp.in_bytes import accept_answer, answer
 from voice.errors import NotAcceptable, SdpError
 from voice.sdp.description import parse, serialize
-from voice.sdp.negotiation import LocalMedia, accept_answer, answer
+from voice.sdp.negotiation import LocalMedia
 
 LOCAL = LocalMedia(("192.0.2.1", 20_000), 20_001)
 SEED = (

@@ -8,8 +8,9 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.unit.sip.answers import answer_challenge
 from voice.clock import SystemClock
-from voice.sip.digest import Authenticator, Credentials, Refused, Verified, answer_challenge, parse_digest
+from voice.sip.digest import Authenticator, Credentials, Refused, Verified, parse_digest
 from voice.sip.fields import (
     display_name_of,
     elements,

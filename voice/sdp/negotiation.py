@@ -33,8 +33,6 @@ from voice.sdp.description import (
     find,
     has,
     number,
-    parse,
-    serialize,
 )
 from voice.sdp.formats import TELEPHONE_EVENT, Format
 
@@ -85,22 +83,6 @@ class Agreed:
     """Milliseconds per packet that the peer likes to receive, within its maxptime; a wish (RFC 8866 6.4)."""
 
 
-def offer(local: LocalMedia, *, session_id: int, version: int) -> bytes:
-    """A first offer of one audio line."""
-    return serialize(offered(local, session_id=session_id, version=version))
-
-
-def answer(offer: bytes, local: LocalMedia, *, session_id: int, version: int) -> tuple[bytes, Agreed]:
-    """The answer to an offer. Raises SdpError (400), or NotAcceptable (488) without common audio."""
-    description, agreed = answered(parse(offer), local, session_id=session_id, version=version)
-    return serialize(description), agreed
-
-
-def accept_answer(local: LocalMedia, answer: bytes) -> Agreed:
-    """What the answer to a first offer of `local` means. Raises SdpError, NotAcceptable."""
-    return accepted(offered(local, session_id=0, version=0), local, parse(answer))
-
-
 def offered(
     local: LocalMedia,
     *,
@@ -124,7 +106,7 @@ def offered(
 def answered(
     offer: SessionDescription, local: LocalMedia, *, session_id: int, version: int
 ) -> tuple[SessionDescription, Agreed]:
-    """`answer` on descriptions."""
+    """The answer to an offer. Raises SdpError (400), or NotAcceptable (488) without common audio."""
     at, chosen = _first_acceptable(offer, local)
     theirs = offer.media[at]
     mux = local.rtcp_mux and _wants_mux(theirs)

@@ -16,7 +16,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
-from voice.errors import PeerError
 from voice.sip.fields import quote_string, unquote_string
 from voice.sip.message import Request, Response, parse_uri
 
@@ -200,8 +199,7 @@ class _UsedCounts:
         return True
 
 
-# ---- the client side
-# -----------------------------------------------------------------------------------------
+# -- the client side --
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,18 +259,7 @@ def challenge_of(response: Response) -> Challenge | None:
     return next((found[name] for name in _PREFERENCE if name in found), None)
 
 
-def answer_challenge(
-    response: Response, request_method: str, uri: str, credentials: Credentials, nonce_count: int, cnonce: str
-) -> tuple[str, str]:
-    """The header that answers a 401 or 407, as (name, value). Raises PeerError when there is none."""
-    challenge = challenge_of(response)
-    if challenge is None:
-        raise PeerError(f"{response.code} without a digest challenge that can be answered")
-    return challenge.answer(request_method, uri, credentials, nonce_count, cnonce)
-
-
-# ---- what both sides share
-# -----------------------------------------------------------------------------------
+# -- what both sides share --
 
 
 def digest_response(algorithm: str, user: str, realm: str, password: str, method: str, answer: dict[str, str]) -> str:

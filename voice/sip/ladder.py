@@ -69,15 +69,6 @@ def ladder(messages: Sequence[TracedMessage], us: str = "Earshot") -> str:
     return "\n".join(lines) + "\n"
 
 
-def transcript(messages: Sequence[TracedMessage]) -> str:
-    """Every message in full, each under a line with its time and way."""
-    parts = []
-    for message in messages:
-        way = "to" if message.sent else "from"
-        parts.append(f"---- {message.at:%H:%M:%S.%f} {way} {message.peer}\n{message.text.rstrip()}\n")
-    return "\n".join(parts)
-
-
 def _heading(x: dict[str, int]) -> str:
     line = ""
     for name, position in x.items():

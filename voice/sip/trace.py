@@ -12,11 +12,11 @@ from typing import Literal, NamedTuple
 
 from voice.clock import Clock
 from voice.sip.flow import Flow
-from voice.sip.ladder import TracedMessage, ladder, transcript
+from voice.sip.ladder import TracedMessage, ladder
 from voice.sip.masking import masked
 from voice.sip.trace_files import TraceFiles, read_trace
 
-__all__ = ["Direction", "Trace", "TraceFiles", "TracedMessage", "ladder", "read_trace", "transcript"]
+__all__ = ["Direction", "Trace", "TraceFiles", "TracedMessage", "ladder", "read_trace"]
 
 
 Direction = Literal["sent", "received"]

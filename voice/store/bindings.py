@@ -1,4 +1,4 @@
-"""What the registrar knows (RFC 3261 section 10), kept over a restart; small facts of the service."""
+"""What the registrar knows (RFC 3261 section 10), kept over a restart."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -9,10 +9,7 @@ from sqlalchemy import Connection, bindparam, delete, insert, select
 from voice.store import schema
 
 _BINDINGS = schema.bindings
-_META = schema.meta
 _DELETE_USER = delete(_BINDINGS).where(_BINDINGS.c.user == bindparam("whose"))
-_DELETE_KEY = delete(_META).where(_META.c.key == bindparam("which"))
-_VALUE = select(_META.c.value).where(_META.c.key == bindparam("which"))
 
 
 def save_bindings(connection: Connection, bindings: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
@@ -27,14 +24,3 @@ def save_bindings(connection: Connection, bindings: Mapping[str, Sequence[Mappin
 def load_bindings(connection: Connection) -> dict[str, list[dict[str, Any]]]:
     """The contacts of every user, as they were saved."""
     return {row.user: json.loads(row.contacts) for row in connection.execute(select(_BINDINGS))}
-
-
-def fact(connection: Connection, key: str) -> str | None:
-    """A small fact of the service, such as the key that its nonces are made with."""
-    return connection.execute(_VALUE, {"which": key}).scalar()
-
-
-def save_fact(connection: Connection, key: str, value: str) -> None:
-    """Keep a small fact, in place of the one before."""
-    connection.execute(_DELETE_KEY, {"which": key})
-    connection.execute(insert(_META), {"key": key, "value": value})

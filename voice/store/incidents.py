@@ -36,7 +36,6 @@ __all__ = [
     "add_recording",
     "append",
     "end_leg",
-    "find_open",
     "finish_recording",
     "incident",
     "incidents",
@@ -65,12 +64,6 @@ _BY_ID = _SELECT.where(_INCIDENTS.c.id == bindparam("incident_id"))
 _LOCKED = _BY_ID.with_for_update()
 _UNRESOLVED = _SELECT.where(_INCIDENTS.c.state != State.RESOLVED.value)
 _QUEUE = _UNRESOLVED.order_by(_INCIDENTS.c.priority, _INCIDENTS.c.opened_at, _INCIDENTS.c.id)
-_FIND = {
-    name: _UNRESOLVED.where(_INCIDENTS.c[name] == bindparam("wanted"))
-    .order_by(_INCIDENTS.c.opened_at.desc(), _INCIDENTS.c.id.desc())
-    .limit(1)
-    for name in ("device_id", "worker_id", "caller")
-}
 _LAST_ENTRY = (
     select(_TIMELINE.c.sequence, _TIMELINE.c.hash)
     .where(_TIMELINE.c.incident_id == bindparam("incident_id"))
@@ -247,22 +240,6 @@ def linked(connection: Connection, incident_id: str) -> list[str]:
         select(_LINKS.c.other_id).where(_LINKS.c.incident_id == incident_id).order_by(_LINKS.c.other_id)
     )
     return list(rows.scalars())
-
-
-def find_open(
-    connection: Connection,
-    *,
-    device_id: str | None = None,
-    worker_id: str | None = None,
-    caller: str | None = None,
-) -> IncidentRow | None:
-    """The newest unresolved incident of this device, else of this worker, else of this caller."""
-    wanted = {"device_id": device_id, "worker_id": worker_id, "caller": storable(caller)}
-    for name, value in wanted.items():
-        row = connection.execute(_FIND[name], {"wanted": value}).first() if value is not None else None
-        if row is not None:
-            return _incident(row)
-    return None
 
 
 def open_incidents(connection: Connection) -> list[IncidentRow]:

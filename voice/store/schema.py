@@ -140,13 +140,6 @@ bindings = Table(
     Column("contacts", Text, nullable=False),
 )
 
-meta = Table(
-    "meta",
-    metadata,
-    Column("key", String(64), primary_key=True),
-    Column("value", Text, nullable=False),
-)
-
 APPEND_ONLY = {
     "sqlite": (
         "CREATE TRIGGER timeline_no_update BEFORE UPDATE ON timeline "

@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from tests.unit.sdp.in_bytes import accept_answer, answer, offer
 from voice.errors import NotAcceptable, SdpError
 from voice.sdp.description import MediaDescription, SessionDescription, find, has, parse
-from voice.sdp.negotiation import Agreed, LocalMedia, accept_answer, answer, offer
+from voice.sdp.negotiation import Agreed, LocalMedia
 
 LOCAL = LocalMedia(("192.0.2.1", 20_000), 20_001)
 
@@ -27,11 +28,7 @@ def answered(*lines: str, local: LocalMedia = LOCAL) -> tuple[SessionDescription
 
 
 def direction(media: MediaDescription) -> str:
-    (found,) = (
-        each.name
-        for each in media.attributes
-        if each.name in ("sendrecv", "sendonly", "recvonly", "inactive")
-    )
+    (found,) = (each.name for each in media.attributes if each.name in ("sendrecv", "sendonly", "recvonly", "inactive"))
     return found
 
 

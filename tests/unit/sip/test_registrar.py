@@ -4,8 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from tests.unit.sip.answers import answer_challenge
 from voice.sip.bindings import Binding
-from voice.sip.digest import Authenticator, Credentials, answer_challenge
+from voice.sip.digest import Authenticator, Credentials
 from voice.sip.flow import Flow
 from voice.sip.message import Request, Response, headers, new_request, params_of, uri_of
 from voice.sip.registrar import Registrar

@@ -21,9 +21,7 @@ from voice.store.reading import reading
 def _objects(path: Path) -> set[tuple[str, str]]:
     """Every table, index and trigger, without white space and quotes."""
     connection = sqlite.connect(str(path))
-    found = connection.execute(
-        "SELECT name, sql FROM sqlite_master WHERE name NOT LIKE '%alembic%'"
-    ).fetchall()
+    found = connection.execute("SELECT name, sql FROM sqlite_master WHERE name NOT LIKE '%alembic%'").fetchall()
     connection.close()
     return {(name, "".join((sql or "").replace('"', "").split())) for name, sql in found}
 
@@ -78,12 +76,12 @@ def test_a_strange_database_is_not_read(tmp_path: Path) -> None:
 def test_a_migration_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
     path = tmp_path / "earshot.db"
     connection = sqlite.connect(str(path))
-    connection.execute("CREATE TABLE meta (other TEXT)")
+    connection.execute("CREATE TABLE bindings (other TEXT)")
     connection.commit()
     connection.close()
     with pytest.raises(ConfigurationError, match="already exists"):
         Store(f"sqlite:///{path}")
-    assert {name for name, _ in _objects(path)} == {"meta"}
+    assert {name for name, _ in _objects(path)} == {"bindings"}
 
 
 def test_the_schema_can_be_written_for_postgresql() -> None:

@@ -37,12 +37,6 @@ def upgrade() -> None:
         sa.Column("contacts", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("user", name="pk_bindings"),
     )
-    op.create_table(
-        "meta",
-        sa.Column("key", sa.String(64), nullable=False),
-        sa.Column("value", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint("key", name="pk_meta"),
-    )
 
 
 def _incidents() -> None:
