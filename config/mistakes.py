@@ -68,13 +68,7 @@ _DESCRIPTIONS: dict[str, Callable[[str, dict[str, Any]], str]] = {
 
 
 def _shown(value: object) -> str:
-    text = (
-        repr(value)
-        if isinstance(value, str)
-        else str(value).lower()
-        if isinstance(value, bool)
-        else str(value)
-    )
+    text = repr(value) if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else str(value)
     return text if len(text) <= 60 else text[:57] + "…"
 
 

@@ -91,9 +91,7 @@ class _Value:
         if character == "#":
             return len(line)
         if character in "\"'":
-            self._quote = (
-                line[position : position + 3] if line[position : position + 3] in _TRIPLE else character
-            )
+            self._quote = line[position : position + 3] if line[position : position + 3] in _TRIPLE else character
             return position + len(self._quote)
         self._depth += (character in _OPENING) - (character in _CLOSING)
         return position + 1

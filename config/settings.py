@@ -79,13 +79,9 @@ def _validate(written: dict[str, object]) -> tuple[Settings | None, list[Mistake
     return (None if mistakes else settings), mistakes
 
 
-def _tell(
-    mistakes: Iterable[Mistake], name: str, places: Places, variables: Mapping[Place, str]
-) -> Iterator[str]:
+def _tell(mistakes: Iterable[Mistake], name: str, places: Places, variables: Mapping[Place, str]) -> Iterator[str]:
     """One line for each mistake, in the order of the file; those of the environment come last."""
-    for mistake in sorted(
-        mistakes, key=lambda mistake: (mistake.path[:2] in variables, places.line(mistake.path))
-    ):
+    for mistake in sorted(mistakes, key=lambda mistake: (mistake.path[:2] in variables, places.line(mistake.path))):
         where = variables.get(mistake.path[:2]) or f"{name}:{places.line(mistake.path)}"
         yield f"{where}: {mistake.key}: {mistake.text}"
 

@@ -170,7 +170,7 @@ class Service:
         self.trunks = Trunks(settings.trunks, self.endpoint, rng)
         self._publish()
 
-    # -- life ---------------------------------------------------------------------------------------------------
+    # -- life --
 
     async def start(self) -> None:
         """Take up what an earlier process left, then answer calls."""
@@ -236,7 +236,7 @@ class Service:
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("a task failed", task=task.get_name(), exc_info=error)
 
-    # -- signalling ---------------------------------------------------------------------------------------------
+    # -- signalling --
 
     def incoming_call(self, session: InviteSession) -> None:
         """`Application`: an INVITE that opens a dialog."""
@@ -264,7 +264,7 @@ class Service:
             if trace is not None and trace.unwritten:
                 await self.outside.in_thread(trace.flush)
 
-    # -- what the parts ask of each other -----------------------------------------------------------------------
+    # -- what the parts ask of each other --
 
     def _wake_operators(self) -> None:
         self.operators.wake()

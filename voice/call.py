@@ -179,7 +179,7 @@ class Call:
         else:
             self._on_media.append(ready)
 
-    # -- what we do --------------------------------------------------------------------------------------------
+    # -- what we do --
 
     def prepare(self) -> None:
         """Read the offer and start receiving, so that nothing is lost between here and the 200 OK.
@@ -263,7 +263,7 @@ class Call:
         """Our session description, for an INVITE of ours."""
         return self._sdp.offer()
 
-    # -- what the peer does -------------------------------------------------------------------------------------
+    # -- what the peer does --
 
     def on_event(self, event: SessionEvent) -> None:
         """One thing that happened in the dialog."""

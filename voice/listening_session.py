@@ -87,7 +87,7 @@ class ListeningSession:
             self.incident.change(State.IN_PROGRESS, actor=self.actor)
         await action(self)
 
-    # -- keys ---------------------------------------------------------------------------------------------------
+    # -- keys --
 
     async def toggle_talk(self) -> None:
         """1: the worker hears the operator, or does not any more. The only thing that opens a device's gate."""
@@ -162,7 +162,7 @@ class ListeningSession:
         "#": resolve,
     }
 
-    # -- coming and going ---------------------------------------------------------------------------------------
+    # -- coming and going --
 
     def joined_by_another(self) -> None:
         """Another operator listens too: a sound, for this one alone."""
@@ -217,7 +217,7 @@ class ListeningSession:
         await asyncio.wait([self.call.ended], timeout=FAREWELL_SECONDS)
         self.call.hang_up()
 
-    # -- small things -------------------------------------------------------------------------------------------
+    # -- small things --
 
     def _sound(self, sound: Sound) -> None:
         self.member.tones.play(clip(sound))

@@ -94,7 +94,7 @@ class Operators:
             except TimeoutError:
                 pass
 
-    # -- ringing ------------------------------------------------------------------------------------------------
+    # -- ringing --
 
     def _look(self) -> float | None:
         """Start and stop ringing as the queue demands. Returns when to look again, if nothing changes before."""
@@ -169,7 +169,7 @@ class Operators:
             incident = waiting[0]
         self._listen(seat, incident, call, leg)
 
-    # -- listening ----------------------------------------------------------------------------------------------
+    # -- listening --
 
     def _listen(self, seat: _Seat, incident: LiveIncident, call: Call, leg: OperatorLeg) -> None:
         """The operator is on the incident from this moment on."""
@@ -200,7 +200,7 @@ class Operators:
     def _sessions_on(self, incident: LiveIncident) -> list[ListeningSession]:
         return [s.session for s in self._seats.values() if s.session and s.session.incident is incident]
 
-    # -- what an operator dials ---------------------------------------------------------------------------------
+    # -- what an operator dials --
 
     def incoming(self, session: InviteSession, operator: Operator, dialled: str) -> None:
         """`next`: the most urgent alarm that waits. `listen-<incident>`: that one, beside whoever is on it."""

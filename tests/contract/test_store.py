@@ -53,7 +53,7 @@ async def chain_of(store: Store, name: str = "00000001") -> list[Entry]:
     return await store.read(lambda c: rows.timeline(c, name))
 
 
-# -- transactions ----------------------------------------------------------------------------------------
+# -- transactions --
 
 
 async def test_a_transaction_gives_back_what_its_function_returns(store: Store) -> None:
@@ -160,7 +160,7 @@ async def test_each_transaction_is_counted(store: Store) -> None:
     assert 1 <= statistics.commits <= 10
 
 
-# -- incidents -------------------------------------------------------------------------------------------
+# -- incidents --
 
 
 async def test_an_incident_is_opened_with_the_first_entry_of_its_timeline(store: Store) -> None:
@@ -301,7 +301,7 @@ async def test_linked_incidents_know_each_other_and_say_so_once(store: Store) ->
         assert [entry.kind for entry in await chain_of(store, name)] == ["opened", "linked"]
 
 
-# -- legs, recordings, registrations ---------------------------------------------------------------------
+# -- legs, recordings, registrations --
 
 
 def calls(connection: Connection) -> None:

@@ -207,7 +207,7 @@ def test_lists_are_split_where_they_were_joined(values: list[str]) -> None:
     assert split_list(", ".join(values)) == values
 
 
-# ---- framing ----
+# -- framing --
 
 stream_message = st.builds(
     lambda body, spaced: b"MESSAGE sip:a SIP/2.0\r\nContent-Length%b: %d\r\n\r\n%b" % (b" " * spaced, len(body), body),
@@ -237,7 +237,7 @@ def test_any_stream_is_cut_alike_however_it_arrives_and_stays_within_bounds(data
     assert whole.broken == split.broken
 
 
-# ---- digest ----
+# -- digest --
 
 name = st.text(st.characters(exclude_characters="\r\n", exclude_categories=["Cs"]), min_size=1, max_size=20)
 

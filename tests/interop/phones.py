@@ -31,7 +31,6 @@ DIGEST: dict[str, Settings] = {"baresip": {}, "linphone": BOTH, "pyvoip": {}}
 """The settings that each program is tried with: the defaults, or SHA-256 where it is known."""
 
 
-
 def phone(
     program: str,
     directory: Path,

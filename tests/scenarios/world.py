@@ -76,7 +76,7 @@ class World:
     _voices: dict[str, int] = field(default_factory=dict)
     _said: dict[str, int] = field(default_factory=dict)
 
-    # -- people ---------------------------------------------------------------------------------------------------
+    # -- people --
 
     async def device(
         self, name: str = "badge7", *, register: bool = False, habits: Habits | None = None, protocol: str = "UDP"
@@ -126,7 +126,7 @@ class World:
         first = self._voices.get(phone.user)
         return [] if first is None else [n for n in numbers if first <= n < first + 100_000]
 
-    # -- what the service knows -----------------------------------------------------------------------------------
+    # -- what the service knows --
 
     @property
     def now(self) -> float:
@@ -189,7 +189,7 @@ class World:
     def hash_of(recording: RecordingRow) -> str:
         return sha256(Path(recording.path).read_bytes()).hexdigest()
 
-    # -- what must hold after every story -------------------------------------------------------------------------
+    # -- what must hold after every story --
 
     async def check(self) -> None:
         """What no story may break."""

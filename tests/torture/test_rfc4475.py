@@ -190,7 +190,7 @@ def test_the_core_answers_as_it_should_and_the_next_message_is_not_harmed(name: 
     assert answers(talk, following, flow) == ([200], 0)
 
 
-# ---- what the single messages are about ----
+# -- what the single messages are about --
 
 
 def test_wsinv_white_space_folding_and_compact_names_are_read_through() -> None:
@@ -347,7 +347,7 @@ def test_regaut01_an_unknown_scheme_of_authorization_is_challenged() -> None:
     assert answer.code == 401
 
 
-# ---- by a stream ----
+# -- by a stream --
 
 
 @pytest.mark.parametrize("name", [name for name in CASES if name not in ("clerr", "ncl", "mcl01", "inv2543")])

@@ -21,9 +21,7 @@ NEARLY_LIVE = LOOKAHEAD + SEARCH
 
 _IMPATIENT = 4000  # half a second behind: hasten at once
 _STANDING = 480  # 60 ms more than the delay, kept up ...
-_WINDOW = (
-    50  # ... for a second: hasten. Bursts alone are no reason: their troughs show that the delay is needed
-)
+_WINDOW = 50  # ... for a second: hasten. Bursts alone are no reason: their troughs show that the delay is needed
 _LONGEST_OWED = 60 * SAMPLE_RATE
 
 

@@ -202,9 +202,7 @@ class Room:
     def _collect(self) -> None:
         """Once per tick: what everybody says."""
         members = self._members.values()
-        self._said = {
-            member.id: frame for member in self.talking if (frame := member.speech(self._delay)) is not None
-        }
+        self._said = {member.id: frame for member in self.talking if (frame := member.speech(self._delay)) is not None}
         self._from_devices = []
         if any(member.role is not Role.DEVICE and member.listener is None for member in members):
             devices = (member.speech(self._delay) for member in members if member.role is Role.DEVICE)

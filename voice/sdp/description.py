@@ -33,9 +33,7 @@ class Origin:
     address: str = "0.0.0.0"
 
     def __str__(self) -> str:
-        return " ".join(
-            (self.username, self.session_id, self.version, self.network, self.family, self.address)
-        )
+        return " ".join((self.username, self.session_id, self.version, self.network, self.family, self.address))
 
 
 @dataclass(frozen=True, slots=True)

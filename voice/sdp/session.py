@@ -28,9 +28,7 @@ class OfferAnswer:
     def offer(self) -> bytes:
         """An offer from `local`; the answer goes to `accept`, a refusal to `withdraw`."""
         known = {codec: payload_type for payload_type, codec in self._receive_types()}
-        made = offered(
-            self.local, session_id=self._session_id, version=self._version, previous=self._sent, known=known
-        )
+        made = offered(self.local, session_id=self._session_id, version=self._version, previous=self._sent, known=known)
         description = self._numbered(made)
         self._offer = (description, self.local)
         return serialize(description)

@@ -74,7 +74,7 @@ def nobody_is_left_without_help(evidence: Evidence) -> Iterator[str]:
             yield f"{account.row.id} is still {account.row.state}"
 
 
-# -- no alarm is lost -------------------------------------------------------------------------------------------------
+# -- no alarm is lost --
 
 _CALL_ID = re.compile(rb"\r\nCall-ID: *(\S+)")
 _FROM = re.compile(rb"\r\nFrom:[^\r]*sip:([^@;>]+)@[^\r]*")
@@ -133,7 +133,7 @@ def _loop_time(evidence: Evidence, at: datetime) -> float:
     return at.timestamp() + evidence.epoch
 
 
-# -- what was heard ---------------------------------------------------------------------------------------------------
+# -- what was heard --
 
 
 def devices_hear_silence_unless_somebody_talks(evidence: Evidence) -> Iterator[str]:
@@ -179,7 +179,7 @@ def _calls(evidence: Evidence, names: list[str]) -> Iterator[tuple[SimPhone, Pho
             yield from ((phone, call) for call in phone.calls)
 
 
-# -- what was recorded ------------------------------------------------------------------------------------------------
+# -- what was recorded --
 
 
 def what_came_is_recorded(evidence: Evidence) -> Iterator[str]:

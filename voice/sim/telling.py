@@ -105,7 +105,7 @@ class Telling:
         await self._work_off()
         await self._close()
 
-    # -- who is there ---------------------------------------------------------------------------------------------
+    # -- who is there --
 
     async def _switch_on(self) -> None:
         for number, device in enumerate(self._story.devices):
@@ -156,7 +156,7 @@ class Telling:
         self._said[name] = first + frames
         return marked_frames(frames, self._evidence.first_numbers[name] + first)
 
-    # -- what happens ---------------------------------------------------------------------------------------------
+    # -- what happens --
 
     def _do(self, act: Act) -> None:
         phone = self._stage.phones.get(act.who)
@@ -213,7 +213,7 @@ class Telling:
         await asyncio.sleep(seconds)
         self._files.full = False
 
-    # -- the end --------------------------------------------------------------------------------------------------
+    # -- the end --
 
     async def _work_off(self) -> None:
         """All is well: what is open is resolved by people, or the service has failed somebody."""

@@ -105,7 +105,7 @@ class OutgoingSession(InviteSession):
         self._seq += 1
         return self._seq
 
-    # ---- responses -------------------------------------------------------------------------------
+    # -- responses --
 
     def _heard(self, response: Response) -> None:
         if response.code < 200:
@@ -196,7 +196,7 @@ class OutgoingSession(InviteSession):
             cause = EndCause.NO_ANSWER if response.code == 408 else EndCause.REJECTED
         self.end(cause, response.code, response.phrase, by_peer=not self._outgoing.local)
 
-    # ---- giving up -------------------------------------------------------------------------------
+    # -- giving up --
 
     def _abort(self, reason: str | None) -> None:
         """`bye` before the call is established: CANCEL, or ACK and BYE when the 2xx is there already."""
@@ -250,7 +250,7 @@ class OutgoingSession(InviteSession):
             self.core.leave_dialog(fork)
         self._forks.clear()
 
-    # ---- early dialogs ---------------------------------------------------------------------------
+    # -- early dialogs --
 
     def receive(self, transaction: ServerTransaction, dialog: Dialog) -> None:
         """In an early dialog a BYE may have overtaken the 2xx: it is remembered until that comes."""

@@ -49,7 +49,7 @@ class Connections:
         self._none_left = asyncio.Event()
         self._none_left.set()
 
-    # ---- life ----
+    # -- life --
 
     async def listen(self, protocol: str, address: Address) -> None:
         """Open a listener. Raises ConfigurationError when the address cannot be had."""
@@ -99,7 +99,7 @@ class Connections:
         self._sweep = None
         self._plan_sweep()
 
-    # ---- use ----
+    # -- use --
 
     @property
     def can_open_tls(self) -> bool:
@@ -148,7 +148,7 @@ class Connections:
         connection = self._by_number.get(flow.connection)
         return connection.local if connection is not None else flow.local
 
-    # ---- ConnectionOwner ----
+    # -- ConnectionOwner --
 
     def opened(self, connection: Connection, peer: Address) -> Flow | None:
         if connection.flow is not None:

@@ -139,7 +139,7 @@ class Authenticator:
     def _nobodys_password(self, user: str) -> str:
         return hmac.new(self._key, _bytes(user), hashlib.sha256).hexdigest()
 
-    # ---- nonces ----
+    # -- nonces --
 
     def _nonce(self, now: float) -> str:
         self._issued += 1

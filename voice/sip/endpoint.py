@@ -119,7 +119,7 @@ class Endpoint:
             task.cancel()
         await self._transport.close()
 
-    # ---- the application -------------------------------------------------------------------------
+    # -- the application --
 
     def dial(
         self,
@@ -187,7 +187,7 @@ class Endpoint:
         suffix = "" if protocol == UDP else f";transport={protocol.lower()}"
         return f"sip:{user}@{host_port(self._transport.advertised(flow))}{suffix}"
 
-    # ---- what the core asks of its shell ---------------------------------------------------------
+    # -- what the core asks of its shell --
 
     def now(self) -> float:
         return self._loop.time()
@@ -198,7 +198,7 @@ class Endpoint:
             self._flush_due = True
             self._loop.call_soon(self._drain)
 
-    # ---- input -----------------------------------------------------------------------------------
+    # -- input --
 
     def _received(self, data: bytes, flow: Flow) -> None:
         now = self._loop.time()
@@ -229,7 +229,7 @@ class Endpoint:
             log.exception("sip core raised", step=what.__name__)
         self._drain()
 
-    # ---- output ----------------------------------------------------------------------------------
+    # -- output --
 
     def _drain(self) -> None:
         self._flush_due = False

@@ -221,7 +221,7 @@ def serialize(message: Message) -> bytes:
     return f"{text}\r\nContent-Length: {len(message.body)}\r\n\r\n".encode("utf-8", "surrogateescape") + message.body
 
 
-# ---- cheap reads: string scans, no typed parse ----
+# -- cheap reads: string scans, no typed parse --
 
 
 def header(message: Message, name: str) -> str | None:

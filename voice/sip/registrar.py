@@ -70,7 +70,7 @@ class Registrar:
         self._bindings: dict[str, list[Binding]] = {}
         self._deadlines: list[tuple[float, str]] = []
 
-    # ---- REGISTER ----
+    # -- REGISTER --
 
     def register(self, request: Request, flow: Flow, now: float) -> Response:
         """Answer one REGISTER."""
@@ -171,7 +171,7 @@ class Registrar:
         fields.append(("Date", format_datetime(self._clock.now(), usegmt=True)))
         return fields
 
-    # ---- the bindings ----
+    # -- the bindings --
 
     def bindings(self, user: str, now: float) -> list[Binding]:
         """The live bindings of a user, the preferred first: by q, then the newest."""
@@ -212,7 +212,7 @@ class Registrar:
             self._bindings.pop(user, None)
         self.changed(user)
 
-    # ---- surviving a restart ----
+    # -- surviving a restart --
 
     def snapshot(self, now: float, users: Sequence[str] | None = None) -> dict[str, list[dict[str, Any]]]:
         """The bindings of these users (None: of all) as plain values with times of day."""

@@ -47,7 +47,7 @@ class Renegotiation:
             or self._session.repeating
         )
 
-    # ---- ours ------------------------------------------------------------------------------------
+    # -- ours --
 
     def offer(self, body: bytes) -> None:
         """Send a re-INVITE, now or when nothing else is open; the last of several waiting ones counts."""
@@ -144,7 +144,7 @@ class Renegotiation:
         self._retry = None
         self.idle()
 
-    # ---- theirs ----------------------------------------------------------------------------------
+    # -- theirs --
 
     def receive(self, transaction: ServerTransaction) -> None:
         """A re-INVITE or UPDATE of the peer."""
@@ -214,7 +214,7 @@ class Renegotiation:
             self.remote = session_description(request) or self.remote
         session.refresh.start(agreed)
 
-    # ---- the end ---------------------------------------------------------------------------------
+    # -- the end --
 
     def close(self) -> None:
         """The dialog ends: what the peer still waits for gets a 487 (15.1.2)."""

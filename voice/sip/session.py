@@ -62,7 +62,7 @@ class InviteSession:
         self.refresh = Refresh(self)
         self._awaited: dict[int, AwaitedAck] = {}  # 2xx of ours without ACK, by CSeq number
 
-    # ---- what both sides have --------------------------------------------------------------------
+    # -- what both sides have --
 
     @property
     def request(self) -> Request:
@@ -98,7 +98,7 @@ class InviteSession:
         """Whether we made the Call-ID: says who waits longer after a glare (14.1)."""
         return not self.incoming
 
-    # ---- the application: the initial INVITE -----------------------------------------------------
+    # -- the application: the initial INVITE --
 
     def ring(self, code: int = 180, headers: Sequence[tuple[str, str]] = ()) -> None:
         """Incoming: send a provisional response."""
@@ -120,7 +120,7 @@ class InviteSession:
         """Outgoing without an offer: send the ACK with our answer to the offer of the 2xx."""
         raise UsageError("only an outgoing call is acknowledged by us")
 
-    # ---- the application: within the call --------------------------------------------------------
+    # -- the application: within the call --
 
     def bye(self, reason: str | None = None) -> None:
         """End the call, however far it has come. `reason` becomes a Reason header (RFC 3326)."""
@@ -162,7 +162,7 @@ class InviteSession:
         """`bye` before the call is established."""
         raise NotImplementedError
 
-    # ---- what came from the peer, within the dialog ----------------------------------------------
+    # -- what came from the peer, within the dialog --
 
     def receive(self, transaction: ServerTransaction, dialog: Dialog) -> None:
         """A request within the dialog, of a method that is allowed, with all checks of section 8.2 passed."""
@@ -201,7 +201,7 @@ class InviteSession:
         self.leave_dialog()
         self.end(EndCause.BYE, reason=transaction.request.headers.get("Reason") or "", by_peer=True)
 
-    # ---- for the parts of the session ------------------------------------------------------------
+    # -- for the parts of the session --
 
     def tell(self, event: SessionEvent) -> None:
         """Tell the application, unless the session is over."""

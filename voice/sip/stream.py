@@ -71,7 +71,7 @@ class Connection(asyncio.Protocol):
         self._opening: asyncio.Task[None] | None = None
         self._closed = False
 
-    # ---- opening ----
+    # -- opening --
 
     @property
     def begun(self) -> bool:
@@ -110,7 +110,7 @@ class Connection(asyncio.Protocol):
         for data in waiting:
             self.send(data)
 
-    # ---- traffic ----
+    # -- traffic --
 
     def data_received(self, data: bytes) -> None:
         if self._closed or self.flow is None:
@@ -140,7 +140,7 @@ class Connection(asyncio.Protocol):
         if self._transport.get_write_buffer_size() > self._limits.write_buffer:
             self.drop(BufferError("the peer does not read what it is sent"))
 
-    # ---- closing ----
+    # -- closing --
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._finish(exc or ConnectionResetError("the connection was closed"))

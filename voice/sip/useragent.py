@@ -125,7 +125,7 @@ class UserAgent:
         self._registering: dict[tuple[str, str], _Numbers] = {}
         self._inbound = Inbound(self, registrar=registrar, authenticator=authenticator, limits=limits or Limits())
 
-    # ---- input -----------------------------------------------------------------------------------
+    # -- input --
 
     def receive(self, data: bytes, flow: Flow, now: float) -> None:
         """One message from the network. Nothing that a peer sends raises here.
@@ -188,7 +188,7 @@ class UserAgent:
         """Client transactions, server transactions, dialogs and timers that are alive."""
         return len(self._clients), len(self._inbound), len(self._dialogs), len(self.timers)
 
-    # ---- the application -------------------------------------------------------------------------
+    # -- the application --
 
     def dial(
         self,
@@ -273,7 +273,7 @@ class UserAgent:
         """Answer a MESSAGE with what the application said."""
         self._inbound.reply_message(transaction, reply, accepted)
 
-    # ---- responses -------------------------------------------------------------------------------
+    # -- responses --
 
     def _response(self, response: Response) -> None:
         """Section 18.1.2. The branch is the proof that it is ours: nobody guesses 80 random bits."""
@@ -287,7 +287,7 @@ class UserAgent:
         else:
             transaction.receive(response)
 
-    # ---- for transactions and sessions (the protocol `Core`) -------------------------------------
+    # -- for transactions and sessions (the protocol `Core`) --
 
     def transmit(self, data: bytes, flow: Flow) -> None:
         self.counters.sent += 1

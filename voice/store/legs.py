@@ -31,9 +31,7 @@ _FINISH = (
         complete=bindparam("is_complete"),
     )
 )
-_LEGS_OF = (
-    select(_LEGS).where(_LEGS.c.incident_id == bindparam("incident")).order_by(_LEGS.c.started_at, _LEGS.c.id)
-)
+_LEGS_OF = select(_LEGS).where(_LEGS.c.incident_id == bindparam("incident")).order_by(_LEGS.c.started_at, _LEGS.c.id)
 _RECORDINGS_OF = (
     select(_RECORDINGS)
     .where(_RECORDINGS.c.incident_id == bindparam("incident"))
@@ -41,9 +39,7 @@ _RECORDINGS_OF = (
 )
 _UNFINISHED_LEGS = select(_LEGS).where(_LEGS.c.ended_at.is_(None)).order_by(_LEGS.c.started_at, _LEGS.c.id)
 _UNFINISHED_RECORDINGS = (
-    select(_RECORDINGS)
-    .where(_RECORDINGS.c.duration_ms.is_(None))
-    .order_by(_RECORDINGS.c.started_at, _RECORDINGS.c.id)
+    select(_RECORDINGS).where(_RECORDINGS.c.duration_ms.is_(None)).order_by(_RECORDINGS.c.started_at, _RECORDINGS.c.id)
 )
 
 

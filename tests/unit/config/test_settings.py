@@ -53,9 +53,7 @@ def _tables(settings: type[BaseModel]) -> dict[str, type[BaseModel]]:
     found: dict[str, type[BaseModel]] = {}
     for name, field in settings.model_fields.items():
         candidates: list[Any] = [field.annotation, *get_args(field.annotation)]
-        found[name] = next(
-            kind for kind in candidates if isinstance(kind, type) and issubclass(kind, BaseModel)
-        )
+        found[name] = next(kind for kind in candidates if isinstance(kind, type) and issubclass(kind, BaseModel))
     return found
 
 
@@ -88,9 +86,7 @@ def test_addresses_are_one_or_a_list_or_none(tmp_path: Path, written: str, read:
     assert loaded(tmp_path, f"[sip]\nudp = {written}").sip.udp == read
 
 
-@pytest.mark.parametrize(
-    "written", ["5060", '"5060"', '"host:5060"', '"::1:5060"', '"[1.2.3.4]:5"', '"1.2.3.4:70000"']
-)
+@pytest.mark.parametrize("written", ["5060", '"5060"', '"host:5060"', '"::1:5060"', '"[1.2.3.4]:5"', '"1.2.3.4:70000"'])
 def test_what_is_no_address_is_refused_with_what_is_allowed(tmp_path: Path, written: str) -> None:
     (line,) = mistakes(tmp_path, f"[sip]\nudp = {written}")
     assert line.startswith("e.toml:2: sip.udp: ")
@@ -123,23 +119,17 @@ def test_an_unknown_key_is_named_with_the_one_that_was_meant(tmp_path: Path) -> 
 
 
 def test_an_unknown_table_is_named_too(tmp_path: Path) -> None:
-    assert mistakes(tmp_path, "[spi]\nudp = 1")[0].startswith(
-        'e.toml:1: spi: is not known; did you mean "sip"?'
-    )
+    assert mistakes(tmp_path, "[spi]\nudp = 1")[0].startswith('e.toml:1: spi: is not known; did you mean "sip"?')
 
 
-@pytest.mark.parametrize(
-    "written", ['trace = "yes"', "trace = 1", 'session_expires = "90"', "session_expires = 1.5"]
-)
+@pytest.mark.parametrize("written", ['trace = "yes"', "trace = 1", 'session_expires = "90"', "session_expires = 1.5"])
 def test_text_is_no_number_and_numbers_are_no_booleans(tmp_path: Path, written: str) -> None:
     (line,) = mistakes(tmp_path, f"[sip]\n{written}")
     assert line.startswith("e.toml:2: sip.")
 
 
 def test_every_mistake_is_told_in_the_order_of_the_file(tmp_path: Path) -> None:
-    lines = mistakes(
-        tmp_path, '[sip]\ntrace = 1\n[alarms]\nring = "x"\n[log]\nlevel = "loud"\n[api]\nlisten = "x"'
-    )
+    lines = mistakes(tmp_path, '[sip]\ntrace = 1\n[alarms]\nring = "x"\n[log]\nlevel = "loud"\n[api]\nlisten = "x"')
     assert [line.split(":")[1] for line in lines] == ["2", "4", "6", "8"]
 
 
@@ -155,15 +145,11 @@ username = "b"
 discreet = "loud"
 """
     (line,) = mistakes(tmp_path, text)
-    assert line == (
-        "e.toml:9: devices[2].discreet: 'loud' is not known; allowed: 'silence', 'keepalive' or 'recvonly'"
-    )
+    assert line == ("e.toml:9: devices[2].discreet: 'loud' is not known; allowed: 'silence', 'keepalive' or 'recvonly'")
 
 
 def test_a_missing_key_is_told_at_its_table(tmp_path: Path) -> None:
-    assert mistakes(tmp_path, '\n[[workers]]\nid = "a"') == [
-        "e.toml:2: workers[1].name: is missing; it has no default"
-    ]
+    assert mistakes(tmp_path, '\n[[workers]]\nid = "a"') == ["e.toml:2: workers[1].name: is missing; it has no default"]
 
 
 DEVICE = '[[devices]]\nid = "{0}"\nusername = "{0}"\n'
@@ -194,9 +180,7 @@ def test_a_device_names_a_worker_and_a_trunk_that_exist(tmp_path: Path) -> None:
 
 
 def test_a_device_that_could_never_be_recognised_is_refused(tmp_path: Path) -> None:
-    assert mistakes(tmp_path, '[[devices]]\nid = "a"')[0].startswith(
-        "e.toml:2: devices[1].id: needs a username or"
-    )
+    assert mistakes(tmp_path, '[[devices]]\nid = "a"')[0].startswith("e.toml:2: devices[1].id: needs a username or")
 
 
 def test_an_operator_that_could_never_be_rung_is_refused(tmp_path: Path) -> None:

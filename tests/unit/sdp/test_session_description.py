@@ -121,9 +121,7 @@ def test_lines_of_an_unknown_kind_are_passed_over() -> None:
 
 
 def test_unknown_attributes_are_kept() -> None:
-    description = parse(
-        b"v=0\r\na=x-vendor:1:2\r\nm=audio 4000 RTP/AVP 8\r\na=x-flag\r\na=candidate:1 1 UDP\r\n"
-    )
+    description = parse(b"v=0\r\na=x-vendor:1:2\r\nm=audio 4000 RTP/AVP 8\r\na=x-flag\r\na=candidate:1 1 UDP\r\n")
     assert description.attributes == (Attribute("x-vendor", "1:2"),)
     assert description.media[0].attributes == (Attribute("x-flag"), Attribute("candidate", "1 1 UDP"))
     assert has(description.media[0].attributes, "x-flag")
@@ -150,9 +148,7 @@ def test_nul_bytes_are_dropped_and_never_written() -> None:
 
 
 def test_a_blank_in_the_name_of_the_user_is_tolerated() -> None:
-    assert parse(b"v=0\r\no=My Phone 1 2 IN IP4 1.2.3.4\r\n").origin == Origin(
-        "My_Phone", "1", "2", address="1.2.3.4"
-    )
+    assert parse(b"v=0\r\no=My Phone 1 2 IN IP4 1.2.3.4\r\n").origin == Origin("My_Phone", "1", "2", address="1.2.3.4")
 
 
 @pytest.mark.parametrize(

@@ -98,9 +98,7 @@ async def test_a_call_rings_is_answered_carries_audio_both_ways_and_ends(protoco
     assert not both.ann.live_calls
 
 
-@pytest.mark.parametrize(
-    ("answers", "code"), [(Answers.BUSY, 486), (Answers.DECLINES, 603), (Answers.IF_ASKED, 486)]
-)
+@pytest.mark.parametrize(("answers", "code"), [(Answers.BUSY, 486), (Answers.DECLINES, 603), (Answers.IF_ASKED, 486)])
 @virtually
 async def test_a_call_can_be_refused(answers: Answers, code: int) -> None:
     async with phones(bob=Habits(answers=answers)) as both:

@@ -67,9 +67,7 @@ async def registered_phone(
 @pytest.mark.parametrize("protocol", ["UDP", "TCP"])
 @pytest.mark.parametrize("behind_nat", [False, True])
 @virtually
-async def test_a_registered_phone_is_called_on_the_flow_by_which_it_registered(
-    protocol: str, behind_nat: bool
-) -> None:
+async def test_a_registered_phone_is_called_on_the_flow_by_which_it_registered(protocol: str, behind_nat: bool) -> None:
     network = Network(virtual_loop())
     if behind_nat:
         network.nat(PHONE, OUTSIDE)
@@ -79,9 +77,7 @@ async def test_a_registered_phone_is_called_on_the_flow_by_which_it_registered(
         assert binding.flow is not None
         assert binding.flow.remote[0] == (OUTSIDE if behind_nat else PHONE)
         events: list[SessionEvent] = []
-        session = server.dial(
-            Target(binding.contact_uri, flow=binding.flow), body=None, handler=events.append
-        )
+        session = server.dial(Target(binding.contact_uri, flow=binding.flow), body=None, handler=events.append)
         call = await phone.called()
         assert call.offered is None
         await asyncio.sleep(0.1)

@@ -50,7 +50,7 @@ def answered(
     return register(answer_challenge(challenged(server, now), "REGISTER", uri, credentials, count, "0a4f113b"))
 
 
-# ---- the vectors ----
+# -- the vectors --
 
 RFC_7616 = {
     "nonce": "7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v",
@@ -98,7 +98,7 @@ def test_the_example_of_rfc_7616_section_3_9_2_with_sha_512_256_and_a_name_in_ut
     assert response == "3798d4131c277846293534c3edc11bd8a5e4cdcbff78b05db9d95eeb1cec68a5"
 
 
-# ---- the server ----
+# -- the server --
 
 
 def test_a_right_answer_proves_the_user() -> None:
@@ -308,7 +308,7 @@ def test_an_unknown_algorithm_in_the_configuration_is_an_error() -> None:
         authenticator(algorithms=("SHA-1",))
 
 
-# ---- the client ----
+# -- the client --
 
 
 def response_with(*values: str, code: int = 401) -> Response:

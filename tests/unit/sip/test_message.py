@@ -70,7 +70,7 @@ def fault(data: bytes, stream: bool = False) -> MessageError:
     return caught.value
 
 
-# ---- start line ----
+# -- start line --
 
 
 def test_a_request_is_read() -> None:
@@ -140,7 +140,7 @@ def test_line_ends_before_a_message_are_skipped() -> None:
     assert read(b"\r\n\r\n" + invite()).method == "INVITE"
 
 
-# ---- headers ----
+# -- headers --
 
 
 def test_names_compare_without_case_and_compact_forms_are_written_out() -> None:
@@ -217,7 +217,7 @@ def test_a_message_error_is_the_fault_of_the_peer() -> None:
     assert isinstance(fault(b""), PeerError)
 
 
-# ---- body ----
+# -- body --
 
 
 def test_what_follows_the_body_in_a_datagram_is_cut_off() -> None:
@@ -246,7 +246,7 @@ def test_a_head_that_does_not_end_is_answered_400() -> None:
     assert fault(invite().rstrip(b"\r\n")).status == 400
 
 
-# ---- scans ----
+# -- scans --
 
 
 @pytest.mark.parametrize(
@@ -327,7 +327,7 @@ def test_quoted_strings_come_back() -> None:
     assert unquote_string("bare") == "bare"
 
 
-# ---- Via ----
+# -- Via --
 
 
 @pytest.mark.parametrize(
@@ -374,7 +374,7 @@ def test_what_a_peer_claims_as_received_is_replaced() -> None:
     assert top_via(message).received == "198.51.100.1"
 
 
-# ---- writing ----
+# -- writing --
 
 
 def test_the_content_length_is_that_of_the_body() -> None:
@@ -448,7 +448,7 @@ def test_an_unknown_code_has_the_phrase_of_its_class() -> None:
     ]
 
 
-# ---- header fields as a whole ----
+# -- header fields as a whole --
 
 
 def test_header_fields_behave_like_those_of_sipmessage() -> None:
@@ -469,7 +469,7 @@ def test_header_fields_behave_like_those_of_sipmessage() -> None:
         ours["none"]
 
 
-# ---- URIs ----
+# -- URIs --
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def uris(known: Registrar, now: float, user: str = "anna") -> list[str]:
     return [binding.contact_uri for binding in known.bindings(user, now)]
 
 
-# ---- adding and refreshing ----
+# -- adding and refreshing --
 
 
 def test_a_contact_is_bound_for_the_time_of_its_expires_parameter() -> None:
@@ -138,7 +138,7 @@ def test_a_200_tells_the_time_of_day() -> None:
     assert response.headers["Date"] == "Sun, 01 Mar 2026 12:00:00 GMT"
 
 
-# ---- removing ----
+# -- removing --
 
 
 def test_expires_0_removes_one_contact_and_leaves_the_others() -> None:
@@ -195,7 +195,7 @@ def test_a_closed_connection_takes_its_bindings_with_it() -> None:
     assert uris(known, 1.0) == ["sip:anna@10.0.0.7:5060"]
 
 
-# ---- order ----
+# -- order --
 
 
 def test_an_older_request_of_the_same_call_id_changes_nothing() -> None:
@@ -221,7 +221,7 @@ def test_bindings_change_all_or_none() -> None:
     assert uris(known, 1.0) == ["sip:anna@10.0.0.7:5060"]
 
 
-# ---- limits and faults ----
+# -- limits and faults --
 
 
 def test_one_contact_more_than_allowed_is_refused_and_no_live_one_is_evicted() -> None:
@@ -269,7 +269,7 @@ def test_an_unknown_extension_in_require_is_answered_420() -> None:
     assert (response.code, response.headers["Unsupported"]) == (420, "magic")
 
 
-# ---- path and instance ----
+# -- path and instance --
 
 
 def test_the_path_is_kept_in_order_and_returned() -> None:
@@ -305,7 +305,7 @@ def test_another_flow_of_the_same_device_is_a_binding_of_its_own() -> None:
     assert len(known.bindings("anna", 1.0)) == 3
 
 
-# ---- authentication ----
+# -- authentication --
 
 ANNA = Credentials("anna", "secret")
 
@@ -357,7 +357,7 @@ def test_an_old_nonce_is_challenged_again_as_stale() -> None:
     assert "stale=true" in response.headers["WWW-Authenticate"]
 
 
-# ---- a restart ----
+# -- a restart --
 
 
 def test_bindings_survive_a_restart() -> None:

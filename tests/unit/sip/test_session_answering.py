@@ -176,7 +176,7 @@ def test_our_bye_goes_to_the_contact_of_the_caller() -> None:
     assert bye.headers["To"] == "<sip:peer@198.51.100.7>;tag=peer-tag"
 
 
-# ---- CANCEL
+# -- CANCEL --
 
 
 def test_a_cancel_is_answered_200_and_the_invite_487() -> None:
@@ -227,7 +227,7 @@ def test_a_repeated_cancel_is_answered_again() -> None:
     assert len(talk.told()) == 1
 
 
-# ---- waiting
+# -- waiting --
 
 
 def test_ringing_is_repeated_every_minute_so_that_no_proxy_gives_up() -> None:
@@ -283,7 +283,7 @@ def test_an_answered_call_does_not_expire_with_its_invite() -> None:
     assert not talk.session.ended
 
 
-# ---- what else comes
+# -- what else comes --
 
 
 def test_a_challenge_asks_for_credentials() -> None:

@@ -115,7 +115,7 @@ def test_an_answer_that_came_only_with_early_media_counts() -> None:
     assert answered.body == ANSWER
 
 
-# ---- late offer
+# -- late offer --
 
 
 def test_an_invite_without_an_offer_is_acknowledged_when_the_application_has_an_answer() -> None:
@@ -143,7 +143,7 @@ def test_hanging_up_instead_of_answering_a_late_offer_acknowledges_and_says_bye(
     assert talk.told()[-1] == Ended(EndCause.LOCAL)
 
 
-# ---- ends
+# -- ends --
 
 
 @pytest.mark.parametrize(
@@ -215,7 +215,7 @@ def test_what_only_the_called_side_does_is_a_bug_on_ours() -> None:
             act()
 
 
-# ---- CANCEL and its races
+# -- CANCEL and its races --
 
 
 def test_hanging_up_while_it_rings_sends_cancel_with_the_names_of_the_invite() -> None:
@@ -283,7 +283,7 @@ def test_a_cancelled_invite_without_final_response_is_forgotten_after_64_t1() ->
     assert talk.agent.load == (0, 0, 0, 0)
 
 
-# ---- forks
+# -- forks --
 
 
 def test_several_early_dialogs_are_told_of_and_the_first_2xx_is_the_call() -> None:
@@ -328,7 +328,7 @@ def test_a_bye_that_overtakes_the_2xx_of_its_fork_ends_the_call_with_it() -> Non
     assert talk.told() == [Ended(EndCause.BYE, by_peer=True)]
 
 
-# ---- credentials
+# -- credentials --
 
 
 @pytest.mark.parametrize(("code", "asks", "gives"), [
@@ -431,7 +431,7 @@ def test_a_challenged_bye_is_answered() -> None:
     assert "Authorization" in again.headers
 
 
-# ---- ways
+# -- ways --
 
 
 def test_a_call_to_a_name_waits_for_its_address() -> None:
@@ -513,7 +513,7 @@ def test_a_tel_uri_goes_by_the_trunk() -> None:
     assert str(talk.last().uri) == "tel:+31201234567"  # type: ignore[union-attr]
 
 
-# ---- 1300 octets (18.1.1)
+# -- 1300 octets (18.1.1) --
 
 LARGE = OFFER + b"a=x-padding:" + b"x" * 1400 + b"\r\n"
 

@@ -136,7 +136,7 @@ def test_hanging_up_stops_the_repetition_of_an_unacknowledged_answer() -> None:
     assert times(talk, 10) == []
 
 
-# ---- ours
+# -- ours --
 
 
 def test_reoffer_sends_a_re_invite_and_tells_of_the_answer() -> None:
@@ -268,7 +268,7 @@ def test_the_answer_to_a_re_invite_of_a_call_that_has_ended_is_acknowledged() ->
     assert talk.told() == []
 
 
-# ---- UPDATE
+# -- UPDATE --
 
 
 def test_an_update_with_an_offer_is_shown_and_answered_in_its_200() -> None:
@@ -327,7 +327,7 @@ def test_an_update_in_an_early_dialog_of_ours_gets_491_as_our_offer_is_open() ->
     assert talk.sent() == ["491"]
 
 
-# ---- CSeq (12.2.2)
+# -- CSeq (12.2.2) --
 
 
 def test_a_lower_cseq_within_the_dialog_gets_500() -> None:

@@ -35,7 +35,7 @@ def test_half_the_interval_until_the_refresh_and_bye_a_little_before_the_end() -
     assert SessionTimer(90, we_refresh=False).expires_after == 60
 
 
-# ---- the peer calls
+# -- the peer calls --
 
 
 def test_a_caller_who_asks_for_nothing_gets_no_timer() -> None:
@@ -151,7 +151,7 @@ def test_an_update_in_an_early_dialog_starts_no_timer() -> None:
     assert not session.ended
 
 
-# ---- we call
+# -- we call --
 
 
 def test_our_invite_asks_for_the_timer() -> None:

@@ -96,7 +96,7 @@ def test_an_unknown_call_has_no_messages() -> None:
     assert traced()[0].ladder("nothing") == "no messages\n"
 
 
-# ---- what is masked ----
+# -- what is masked --
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_personal_data_can_be_switched_off() -> None:
     assert f"[{len(SDP.replace(chr(13), ''))} bytes]" in text
 
 
-# ---- bounds ----
+# -- bounds --
 
 
 def ping(call_id: str) -> bytes:
@@ -178,7 +178,7 @@ def test_what_waits_for_the_disk_is_bounded(tmp_path: Path) -> None:
     assert (trace.unwritten, trace.dropped) == (3, 2)
 
 
-# ---- on disk ----
+# -- on disk --
 
 
 def test_another_process_reads_the_call_from_the_directory(tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ async def until(condition: Callable[[], object]) -> None:
     pytest.fail("nothing happened")
 
 
-# ---- UDP ----
+# -- UDP --
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
@@ -166,7 +166,7 @@ async def test_names_are_resolved_before() -> None:
             a.transport.flow("UDP", ("example.org", 5060))
 
 
-# ---- streams ----
+# -- streams --
 
 
 async def connected(host: Host) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -300,7 +300,7 @@ async def test_a_peer_that_never_answers_the_call_for_a_connection_fails_in_time
         sock.close()
 
 
-# ---- TLS ----
+# -- TLS --
 
 
 @pytest.fixture(scope="module")
@@ -409,7 +409,7 @@ async def test_a_tls_listener_needs_a_certificate() -> None:
         await SocketTransport(tls=[LOOPBACK]).start()
 
 
-# ---- listeners that cannot be had ----
+# -- listeners that cannot be had --
 
 
 @pytest.mark.parametrize("protocol", ["udp", "tcp"])
@@ -446,7 +446,7 @@ def test_a_missing_right_is_named() -> None:
     assert str(error).startswith("cannot listen on TLS [::]:443: no right to use this port; set a port from 1024 up")
 
 
-# ---- what is advertised ----
+# -- what is advertised --
 
 
 async def test_a_wildcard_listener_advertises_the_address_that_the_kernel_would_use() -> None:

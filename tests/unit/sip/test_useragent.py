@@ -18,7 +18,7 @@ def reply(talk: Conversation) -> Response:
     return last
 
 
-# ---- what cannot be understood
+# -- what cannot be understood --
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_every_message_of_a_flipped_bit_is_survived() -> None:
     talk.advance(100)
 
 
-# ---- 8.2
+# -- 8.2 --
 
 
 @pytest.mark.parametrize("method", ["SUBSCRIBE", "NOTIFY", "REFER", "PUBLISH", "PRACK", "REGISTER", "FOO", "invite"])
@@ -188,7 +188,7 @@ def test_max_forwards_of_zero_is_enough_to_reach_us() -> None:
     assert talk.sent() == ["200"]
 
 
-# ---- OPTIONS
+# -- OPTIONS --
 
 
 def test_options_are_answered_with_what_we_can() -> None:
@@ -202,7 +202,7 @@ def test_options_are_answered_with_what_we_can() -> None:
     assert to_tag(reply(talk))
 
 
-# ---- dialogs that do not exist
+# -- dialogs that do not exist --
 
 
 @pytest.mark.parametrize("method", ["BYE", "INFO", "UPDATE", "INVITE", "OPTIONS"])
@@ -233,7 +233,7 @@ def test_a_method_that_is_not_allowed_gets_405_within_a_dialog_too() -> None:
     assert talk.sent() == ["405"]
 
 
-# ---- MESSAGE
+# -- MESSAGE --
 
 
 def test_a_message_is_for_the_application() -> None:
@@ -254,7 +254,7 @@ def test_a_message_that_nobody_takes_gets_415_with_accept() -> None:
     assert reply(talk).headers["Accept"] == "text/plain"
 
 
-# ---- REGISTER
+# -- REGISTER --
 
 
 def test_a_registration_goes_to_the_registrar() -> None:
@@ -274,7 +274,7 @@ def test_with_a_registrar_register_is_allowed() -> None:
     assert reply(talk).headers["Allow"].endswith("REGISTER")
 
 
-# ---- requests of ours
+# -- requests of ours --
 
 
 def ask(talk: Conversation, method: str = "MESSAGE", **options: object) -> list[Response]:
@@ -355,7 +355,7 @@ def test_a_uri_that_leaves_the_protocol_open_goes_by_the_one_that_we_speak() -> 
     assert talk.last_flow().protocol == "TCP"
 
 
-# ---- bugs of ours
+# -- bugs of ours --
 
 
 def test_a_bug_over_a_request_costs_that_request_a_500() -> None:
@@ -370,7 +370,7 @@ class _Broken(Registrar):
         raise ZeroDivisionError
 
 
-# ---- memory
+# -- memory --
 
 
 def test_a_thousand_calls_leave_nothing_behind() -> None:
