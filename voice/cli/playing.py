@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import tempfile
+import time
 import wave
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -70,21 +71,30 @@ def export(segments: Sequence[Segment], path: Path) -> float:
 
 
 def play(segments: Sequence[Segment], incident_id: str) -> None:
-    """Play with the first player that is installed."""
+    """Play with the first player that is installed.
+
+    Raises ConfigurationError when nothing was heard. Without a sound device ffplay says so at length and ends with
+    exit code 0; that it did not take its time tells it from a player that played.
+    """
     player = next((name for name in PLAYERS if shutil.which(name)), None)
-    hint = f"`earshot play {incident_id} --export FILE.wav`"
+    instead = f"get the audio as a file with `earshot play {incident_id} --export FILE.wav`"
     if player is None:
         raise ConfigurationError(
-            f"no player found ({', '.join(PLAYERS)}): install one (apt install ffmpeg), or use {hint}"
+            f"no player found ({', '.join(PLAYERS)}): install one (apt install ffmpeg), or {instead}"
         )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"{incident_id}.wav"
-        export(segments, path)
-        done = subprocess.run([player, *PLAYERS[player], str(path)], check=False, stdin=subprocess.DEVNULL)
-    if done.returncode:
-        raise ConfigurationError(
-            f"{player} could not play it (exit code {done.returncode}; is there a sound device?): use {hint}"
+        seconds = export(segments, path)
+        began = time.monotonic()
+        done = subprocess.run(
+            [player, *PLAYERS[player], str(path)],
+            check=False,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
+    if done.returncode or time.monotonic() - began < seconds / 2:
+        raise ConfigurationError(f"nothing could be played: {player} found no sound device to use; {instead}")
 
 
 def _audio(segments: Sequence[Segment]) -> Iterator[bytes]:

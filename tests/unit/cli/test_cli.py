@@ -207,11 +207,30 @@ def test_the_first_player_that_is_installed_plays(
 ) -> None:
     asyncio.run(_alarm(tmp_path))
     player = tmp_path / "aplay"
-    player.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/played\n')
+    player.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/played\n/bin/sleep 0.5\n')
     player.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/nowhere")
     earshot("play", ID)
     assert (tmp_path / "played").read_text().startswith("-q ")
+
+
+@pytest.mark.parametrize("exit_code", [0, 1])
+def test_a_player_without_a_sound_device_is_told_in_one_line_with_what_to_do_instead(
+    exit_code: int,
+    tmp_path: Path,
+    configuration: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asyncio.run(_alarm(tmp_path))
+    player = tmp_path / "ffplay"
+    player.write_text(f"#!/bin/sh\necho 'ALSA lib: cannot find card' >&2\nexit {exit_code}\n")
+    player.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/nowhere")
+    assert main(["play", ID, "--config", str(configuration)]) == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.startswith("earshot: nothing could be played: ffplay found no sound device")
+    assert f"`earshot play {ID} --export FILE.wav`" in line
 
 
 def test_a_whole_timeline_is_verified_from_the_store_and_from_an_export(tmp_path: Path, earshot: Run) -> None:
