@@ -27,6 +27,7 @@ from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TypeVar
 
 from benchmarks.callers import Plan, Reached, call
 from benchmarks.limits import answer_after_commit
@@ -40,6 +41,7 @@ WARM_UP = 100
 """Calls before the first measured one: code that is loaded and compiled on first use."""
 
 Ask = Callable[[Plan], Reached]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,8 +178,7 @@ def devices() -> Iterator[Ask]:
 
     def ask(plan: Plan) -> Reached:
         control.send(plan)
-        reached: Reached = _receive(control)
-        return reached
+        return _receive(control, Reached)
 
     try:
         yield ask
@@ -196,17 +197,21 @@ def bare_responder(path: Path) -> Iterator[tuple[str, int]]:
     process.start()
     with closing(control):
         try:
-            yield _receive(control)
+            host, port = _receive(control, tuple)
+            yield host, port
         finally:
             control.send(None)
             process.join(5)
             process.kill()
 
 
-def _receive(control: Connection) -> object:
+def _receive(control: Connection, kind: type[T]) -> T:
     if not control.poll(PATIENCE):
         raise SystemExit("a process of the benchmark does not answer")
-    return control.recv()
+    answer = control.recv()
+    if not isinstance(answer, kind):
+        raise SystemExit(f"unexpected answer: {answer!r}")
+    return answer
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ def answer_after_commit(control: Connection, path: str) -> None:
     with _socket() as bare:
         control.send(bare.getsockname())
         while not control.poll():
-            if select.select([bare, control], [], [], 1.0)[0]:
+            if select.select([bare.fileno(), control.fileno()], [], [], 1.0)[0]:
                 _answer_all(bare, database)
     database.close()
 
@@ -75,7 +75,7 @@ def forward(control: Connection) -> None:
         control.send(bare.getsockname())
         target: Address = control.recv()
         while not control.poll():
-            if select.select([bare, control], [], [], 1.0)[0]:
+            if select.select([bare.fileno(), control.fileno()], [], [], 1.0)[0]:
                 for data, _ in _waiting(bare):
                     bare.sendto(data, target)
 
