@@ -267,7 +267,7 @@ class Call:
 
     def on_event(self, event: SessionEvent) -> None:
         """One thing that happened in the dialog."""
-        if self._sign_of_life is not None and not self._sign_of_life.done() and not isinstance(event, Ended):
+        if self._sign_of_life is not None and not self._sign_of_life.done() and _is_from_peer(event):
             self._sign_of_life.set_result(None)
         match event:
             case Progress(code=code):
@@ -350,6 +350,11 @@ class Call:
         if not self.answered.done():
             self.answered.cancel()
         self.ended.set_result(end)
+
+
+def _is_from_peer(event: SessionEvent) -> bool:
+    """Whether the peer itself has done something, and is still there."""
+    return not isinstance(event, Ended) and not (isinstance(event, OfferRefused) and not event.by_peer)
 
 
 def _over(event: SessionEvent) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from tests.scenarios.world import World, story
+from tests.scenarios.world import HOSTS, World, story
 from voice.incidents.lifecycle import State
 from voice.sim.habits import Answers
 from voice.sip.events import EndCause
@@ -192,6 +192,22 @@ async def test_an_operator_whose_phone_dies_gives_the_alarm_back(world: World) -
     assert "operator:otto" in {entry.actor for entry in await world.entries("operator_joined")}
     await asyncio.sleep(40)
     assert again.is_established
+
+
+@story()
+async def test_an_operator_whose_softphone_crashes_gives_the_alarm_back(world: World) -> None:
+    """His computer says at once that nobody listens at the port any more. That is no sign of life."""
+    badge = await world.device("badge7")
+    olga, otto = await world.operator("olga", after=1), await world.operator("otto", after=4)
+    badge.call(ALARM)
+    await (await olga.called()).established()
+    await asyncio.sleep(3)
+    (await otto.called()).hang_up()
+    await olga.die()
+    world.stage.network.desert(HOSTS["olga"])
+    dead = world.now
+    await (await otto.called()).established()
+    assert world.now - dead < 12
 
 
 @story()

@@ -57,6 +57,7 @@ class Network:
         self._cuts: list[_Cut] = []
         self._rules: list[Rule] = []
         self._media_rules: list[Rule] = []
+        self._deserted: set[str] = set()
 
     def shake(self, seed: int) -> None:
         """From now on chance follows another seed."""
@@ -136,6 +137,14 @@ class Network:
     def send_media(self, source: Address, to: Address, data: bytes) -> None:
         """Carries one RTP or RTCP packet."""
         self._carry("RTP", source, to, data, self._media_rules, self.media_captured)
+
+    def desert(self, host: str) -> None:
+        """The computer is up, but no program listens there any more: it answers "port unreachable" (ICMP)."""
+        self._deserted.add(host)
+
+    def is_deserted(self, host: str) -> bool:
+        """Whether a datagram to this host comes back as an error."""
+        return host in self._deserted
 
     def send_datagram(self, source: Address, to: Address, data: bytes) -> None:
         """Carries one SIP message over UDP."""

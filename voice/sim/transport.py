@@ -97,6 +97,9 @@ class SimTransport:
             return
         if flow.protocol == UDP:
             self._network.send_datagram(self._local, flow.remote, data)
+            if self._network.is_deserted(flow.remote[0]):
+                refused = ConnectionRefusedError("port unreachable")
+                self._loop.call_later(_UNREACHABLE, lambda: self.failed(flow, refused))
             return
         end = self._ends.get(flow.connection)
         if end is None:
@@ -192,6 +195,7 @@ class SimTransport:
             self.failed(end.flow, ConnectionResetError("closed by the peer"))
 
 
+_UNREACHABLE = 0.001  # until the error for a datagram comes back
 _CONNECT_TIMEOUT = 30.0
 _SEND_TIMEOUT = 60.0
 

@@ -92,6 +92,8 @@ class OfferRefused:
     """The peer did not take our offer; the session goes on as it was (14.1)."""
 
     code: int
+    by_peer: bool = True
+    """False when our offer could not be brought to the peer: it said nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,7 +119,7 @@ class Renegotiation:
             self._wait(body)
         elif not session.ends_with(response):
             if not refresh:
-                session.tell(OfferRefused(response.code))
+                session.tell(OfferRefused(response.code, by_peer=not outgoing.local))
             self.idle()
 
     def _settled(self) -> None:

@@ -167,6 +167,13 @@ def test_a_refused_reoffer_leaves_the_call_as_it_was() -> None:
     assert not session.ended
 
 
+def test_an_offer_that_cannot_be_brought_to_the_peer_was_not_refused_by_it() -> None:
+    talk, session = dialled()
+    session.reoffer(OTHER)
+    talk.fail(talk.last_flow())  # "port unreachable": nobody is at home there any more
+    assert talk.told() == [OfferRefused(503, by_peer=False)]
+
+
 @pytest.mark.parametrize(
     ("code", "end"),
     [
