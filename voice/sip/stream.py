@@ -135,6 +135,8 @@ class Connection(asyncio.Protocol):
             if self._waiting_size > self._limits.write_buffer:
                 self.drop(BufferError("too much waits for the connection to be made"))
             return
+        if self._transport.is_closing():
+            return  # the peer is gone; `connection_lost` is about to say so
         self._transport.write(data)
         self.active = asyncio.get_running_loop().time()
         if self._transport.get_write_buffer_size() > self._limits.write_buffer:
