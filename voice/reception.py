@@ -129,6 +129,9 @@ class Reception:
 
         def gave_up() -> None:
             self._challenged.pop(attempt, None)
+            if not self.rate_limit.allows(claims.source, loop.time()):  # nothing was proven: it may be a scanner
+                self.desk.metrics.rate_limited.inc()
+                return
             caller = self.desk.directory.identify(claims)
             self._raise(session, caller, claims, loop.time(), gone=True)
 

@@ -113,6 +113,15 @@ async def test_a_challenged_device_that_never_comes_back_is_an_alarm(world: Worl
     assert (await world.entry("gave_up")).detail["why"]
 
 
+@story(sip={"rate_limit_per_minute": 2})
+async def test_a_scanner_that_borrows_the_name_of_a_device_raises_no_more_alarms_than_a_stranger(world: World) -> None:
+    badge = await world.stage.phone("badge7", "10.0.0.7")  # it knows no password
+    for _ in range(5):
+        assert (await badge.call(ALARM).over()).code == 401
+        await asyncio.sleep(7)
+    assert len(await world.entries("gave_up")) <= 3
+
+
 @story(alarms={"numbers": {"112": "man_down"}})
 async def test_the_dialled_number_says_what_kind_of_alarm_it_is(world: World) -> None:
     badge = await world.device("badge7")
