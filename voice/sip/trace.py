@@ -21,6 +21,9 @@ __all__ = ["Direction", "Trace", "TraceFiles", "TracedMessage", "ladder", "read_
 
 Direction = Literal["sent", "received"]
 
+BESIDES = 500
+"""Bytes that a message costs in memory besides its own, roughly; else a flood of tiny ones would cost gigabytes."""
+
 _CALL_ID = re.compile(rb"^(?:call-id|i)[ \t]*:[ \t]*([^\r\n]+?)[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
 
 
@@ -30,6 +33,10 @@ class _Raw(NamedTuple):
     flow: Flow
     call_id: str
     data: bytes
+
+
+def _cost(raw: _Raw) -> int:
+    return len(raw.data) + BESIDES
 
 
 class Trace:
@@ -78,9 +85,9 @@ class Trace:
         self._hold(raw)
         if self._files is None:
             return
-        if self._queued - self._taken + len(data) <= self._may_wait:
+        if self._queued - self._taken + _cost(raw) <= self._may_wait:
             self._waiting.append(raw)
-            self._queued += len(data)
+            self._queued += _cost(raw)
         else:
             self.dropped += 1
 
@@ -90,10 +97,10 @@ class Trace:
             self.dropped += 1
             return
         messages.append(raw)
-        self._held += len(raw.data)
+        self._held += _cost(raw)
         while self._held > self._memory:
             _, forgotten = self._known.popitem(last=False)
-            self._held -= sum(len(old.data) for old in forgotten)
+            self._held -= sum(map(_cost, forgotten))
 
     def messages(self, call_id: str) -> list[TracedMessage]:
         """What memory holds of a call, masked."""
@@ -111,7 +118,7 @@ class Trace:
     def flush(self) -> None:
         """Write what waits. May block, may run in another thread. A failing disk costs the trace, no call."""
         batch = [self._waiting.popleft() for _ in range(len(self._waiting))]
-        self._taken += sum(len(raw.data) for raw in batch)
+        self._taken += sum(map(_cost, batch))
         if self._files is None or not batch:
             return
         try:

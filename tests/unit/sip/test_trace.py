@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from voice.sip.flow import Flow
-from voice.sip.trace import Trace, TraceFiles, ladder, read_trace
+from voice.sip.trace import BESIDES, Trace, TraceFiles, ladder, read_trace
 
 BADGE = Flow("UDP", ("192.0.2.10", 5060), ("198.51.100.7", 5070))
 PROXY = Flow("TLS", ("192.0.2.10", 5061), ("2001:db8::5", 5061), 3)
@@ -158,10 +158,17 @@ def ping(call_id: str) -> bytes:
 
 
 def test_the_oldest_call_is_forgotten_first() -> None:
-    trace, _ = traced(memory=3 * len(ping("a")) - 1)
+    trace, _ = traced(memory=3 * (len(ping("a")) + BESIDES) - 1)
     for name in ("a", "b", "c"):
         trace.record("received", ping(name), BADGE)
     assert [bool(trace.messages(name)) for name in ("a", "b", "c")] == [False, True, True]
+
+
+def test_a_flood_of_tiny_messages_is_bounded_by_what_they_cost_in_memory() -> None:
+    trace, _ = traced(memory=100 * BESIDES)
+    for number in range(1000):
+        trace.record("received", b"i:%d\r\n" % number, BADGE)
+    assert sum(bool(trace.messages(str(number))) for number in range(1000)) < 100
 
 
 def test_a_call_that_never_ends_is_bounded_and_what_was_dropped_is_counted() -> None:
@@ -172,7 +179,7 @@ def test_a_call_that_never_ends_is_bounded_and_what_was_dropped_is_counted() -> 
 
 
 def test_what_waits_for_the_disk_is_bounded(tmp_path: Path) -> None:
-    trace, _ = traced(files=TraceFiles(tmp_path), waiting=3 * len(INVITE))
+    trace, _ = traced(files=TraceFiles(tmp_path), waiting=3 * (len(INVITE) + BESIDES))
     for _ in range(5):
         trace.record("received", INVITE, BADGE)
     assert (trace.unwritten, trace.dropped) == (3, 2)
