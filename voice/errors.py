@@ -3,7 +3,7 @@
 EarshotError
 ├── ConfigurationError      the operator's configuration; exit code 2, one clear line
 ├── PeerError               a peer sent something wrong: their fault, a retry cannot help
-│   ├── MessageError        a SIP message that cannot be understood (has the SIP status to answer)
+│   ├── MessageError        a SIP message that cannot be understood; in `voice.sip.message`, has the status to answer
 │   ├── SdpError            a session description that cannot be read (400)
 │   ├── NotAcceptable       an offer without anything we can take (488)
 │   └── RtpError            an RTP or RTCP packet that cannot be read (dropped and counted)

@@ -1,35 +1,15 @@
 """What fails around the service, the store, the disk, ports, loses no alarm and no audio."""
 
 import asyncio
-import errno
-from pathlib import Path
 
 from tests.scenarios.world import World, story
 from voice.incidents.lifecycle import State
 from voice.sim.habits import Habits
-from voice.sim.stage import UnsyncedFiles
+from voice.sim.stage import FailingFiles
 
 ALARM = "sip:alarm@earshot"
 STORE_AWAY = ("store unavailable; calls go on, writes wait", "alarm answered before it was durable")
 DISK_AWAY = ("recordings cannot be written",)
-
-
-class FailingFiles(UnsyncedFiles):
-    """A disk that can be full."""
-
-    full = False
-
-    def create(self, path: Path) -> int:
-        self._refuse()
-        return super().create(path)
-
-    def pwrite(self, descriptor: int, data: bytes, offset: int) -> int:
-        self._refuse()
-        return super().pwrite(descriptor, data, offset)
-
-    def _refuse(self) -> None:
-        if self.full:
-            raise OSError(errno.ENOSPC, "No space left on device")
 
 
 @story(expects=STORE_AWAY)

@@ -49,7 +49,6 @@ PURE_PACKAGES = (
     "voice/sip",
     "voice/rtp",
     "voice/media",
-    "voice/escalation",
     "ivr",
 )
 

@@ -8,8 +8,10 @@ run_virtual(story(), seed=7)
 """
 
 import asyncio
+import errno
 import random
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from config.models import Settings
@@ -34,6 +36,24 @@ class UnsyncedFiles(SystemFiles):
 
     def fdatasync(self, descriptor: int) -> None:
         return
+
+
+class FailingFiles(UnsyncedFiles):
+    """A disk that can be full."""
+
+    full = False
+
+    def create(self, path: Path) -> int:
+        self._refuse()
+        return super().create(path)
+
+    def pwrite(self, descriptor: int, data: bytes, offset: int) -> int:
+        self._refuse()
+        return super().pwrite(descriptor, data, offset)
+
+    def _refuse(self) -> None:
+        if self.full:
+            raise OSError(errno.ENOSPC, "No space left on device")
 
 
 class Stage:

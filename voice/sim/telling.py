@@ -5,7 +5,6 @@ So each story ends with no incident open, or the service has left somebody witho
 """
 
 import asyncio
-import errno
 import tempfile
 from collections.abc import Coroutine, Iterator
 from contextlib import suppress
@@ -25,31 +24,13 @@ from voice.sim.morals import judge
 from voice.sim.phone import SimPhone
 from voice.sim.phone_call import PhoneCall
 from voice.sim.speech import marked_frames
-from voice.sim.stage import HOST, Stage, UnsyncedFiles
+from voice.sim.stage import HOST, FailingFiles, Stage
 from voice.sim.story import LENGTH, Act, Deed, Device, Operator, Story
 from voice.sim.wire import Packet
 from voice.store import incidents as rows
 
 WORKED_OFF = 60.0
 """Seconds within which willing operators resolve everything, once all is well."""
-
-
-class UncertainFiles(UnsyncedFiles):
-    """A disk that can be full."""
-
-    full = False
-
-    def create(self, path: Path) -> int:
-        self._refuse()
-        return super().create(path)
-
-    def pwrite(self, descriptor: int, data: bytes, offset: int) -> int:
-        self._refuse()
-        return super().pwrite(descriptor, data, offset)
-
-    def _refuse(self) -> None:
-        if self.full:
-            raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def tell(story: Story) -> Told:
@@ -79,7 +60,7 @@ class Telling:
         self._evidence = evidence
         self._story = evidence.story
         self._directory = directory
-        self._files = UncertainFiles()
+        self._files = FailingFiles()
         self._all_is_well = False
         self._said: dict[str, int] = {}
         self._hosts: dict[str, str] = {}

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import structlog
 
+from voice.address import is_numeric
 from voice.sip.bodies import SDP
 from voice.sip.core import Counters, Identity, Limits, SessionTimerPolicy, Target
 from voice.sip.digest import Authenticator, Credentials
@@ -20,7 +21,6 @@ from voice.sip.events import Deliver, IncomingCall, MessageArrived, Output, Repl
 from voice.sip.flow import UDP, Flow, host_port
 from voice.sip.message import Request, Response
 from voice.sip.registrar import Registrar
-from voice.sip.routing import is_numeric
 from voice.sip.session import InviteSession
 from voice.sip.timers import Timing
 from voice.sip.trace import Trace

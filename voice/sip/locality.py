@@ -4,7 +4,8 @@ import ipaddress
 import socket
 from collections.abc import Iterable
 
-from voice.sip.sockets import family_of, is_numeric, is_wildcard
+from voice.address import is_numeric
+from voice.sip.sockets import family_of, is_wildcard
 
 _KEPT = 30.0
 """Seconds that an answer of the kernel counts; routes change."""

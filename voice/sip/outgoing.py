@@ -7,11 +7,12 @@ datagram and the peer does not take streams (18.1.1), and when a name has to be 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from voice.address import is_numeric
 from voice.sip.core import Core, Draft
 from voice.sip.digest import Credentials, challenge_of
 from voice.sip.flow import UDP, Flow
 from voice.sip.message import Request, Response, new_branch, response_to, serialize
-from voice.sip.routing import NextHop, is_numeric, next_hop
+from voice.sip.routing import NextHop, next_hop
 
 if TYPE_CHECKING:
     from voice.sip.client_transactions import ClientTransaction

@@ -1,11 +1,10 @@
 """Where a message goes next: route sets (RFC 3261 12.2.1.1), next hops (RFC 3263), responses (18.2.2)."""
 
-import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from voice.address import Address
+from voice.address import Address, is_numeric
 from voice.sip.flow import TCP, TLS, UDP, Flow
 from voice.sip.message import ViaInfo, parse_uri, uri_of
 from voice.sip.uri import uri_address
@@ -41,15 +40,6 @@ class NextHop:
     def numeric(self) -> bool:
         """Whether the host is an address that needs no resolving."""
         return is_numeric(self.host)
-
-
-def is_numeric(host: str) -> bool:
-    """Whether the host is an IPv4 or IPv6 address."""
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def next_hop(uri: str) -> NextHop:

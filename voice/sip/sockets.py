@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import ipaddress
 import socket
 from typing import Any
 
@@ -14,15 +13,6 @@ from voice.sip.flow import host_port
 def family_of(host: str) -> socket.AddressFamily:
     """The family of a numeric address."""
     return socket.AF_INET6 if ":" in host else socket.AF_INET
-
-
-def is_numeric(host: str) -> bool:
-    """Whether the host is an IP address, so that no name has to be looked up to send to it."""
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def is_wildcard(host: str) -> bool:

@@ -11,12 +11,11 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from voice.address import Address
+from voice.address import Address, is_numeric
 from voice.errors import UsageError
 from voice.sip.connections import Connections
 from voice.sip.flow import TCP, TLS, UDP, Flow
 from voice.sip.locality import Locality
-from voice.sip.sockets import is_numeric
 from voice.sip.stream import StreamLimits
 from voice.sip.udp import UdpListener
 from voice.sip.via import DEFAULT_PORTS

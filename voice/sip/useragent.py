@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Protocol
 
+from voice.address import is_numeric
 from voice.sip.calling import OutgoingSession, as_name_addr
 from voice.sip.client_transactions import ClientTransaction, InviteClient, NonInviteClient
 from voice.sip.core import (
@@ -55,7 +56,7 @@ from voice.sip.message import (
 )
 from voice.sip.outgoing import Outgoing
 from voice.sip.registrar import Registrar
-from voice.sip.routing import NextHop, Paths, is_numeric, plan_route
+from voice.sip.routing import NextHop, Paths, plan_route
 from voice.sip.server_transactions import ServerTransaction
 from voice.sip.session import InviteSession
 from voice.sip.timers import TimerQueue, Timing
