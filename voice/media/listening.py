@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from voice.media.live import NEARLY_LIVE, PLAYOUT_DELAY, LiveReader
+from voice.media.live_reader import NEARLY_LIVE, PLAYOUT_DELAY, LiveReader
 from voice.media.mixing import alaw, linear, mix
 from voice.media.quiet import Samples
 from voice.media.timescale import LOOKAHEAD, TimeScaler

@@ -30,7 +30,7 @@ import numpy as np
 from voice.errors import UsageError
 from voice.media.gate import Gate, Source
 from voice.media.listening import IncidentAudio, Listener, Mode
-from voice.media.live import PLAYOUT_DELAY, LiveReader
+from voice.media.live_reader import PLAYOUT_DELAY, LiveReader
 from voice.media.mixing import Linear, Sum, alaw, audible, linear
 from voice.media.player import Player
 from voice.media.track import Track

@@ -1,10 +1,11 @@
 """A whole service on the simulated network, in virtual time: the stage on which stories are told.
 
-async def story() -> None:
-    stage = await Stage.open(settings)
-    badge = await stage.phone("badge-7", "10.0.0.7")
-    ...
-run_virtual(story(), seed=7)
+    async def story() -> None:
+        stage = await Stage.open(settings)
+        badge = await stage.phone("badge-7", "10.0.0.7")
+        ...
+
+    run_virtual(story(), seed=7)
 """
 
 import asyncio

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voice.media.listening import IncidentAudio, Listener, Mode
-from voice.media.live import NEARLY_LIVE
+from voice.media.live_reader import NEARLY_LIVE
 from voice.media.mixing import linear
 from voice.media.track import Track
 from voice.rtp.codecs import ALAW_SILENCE

@@ -6,7 +6,7 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voice.media.live import NEARLY_LIVE, PLAYOUT_DELAY, LiveReader
+from voice.media.live_reader import NEARLY_LIVE, PLAYOUT_DELAY, LiveReader
 from voice.media.track import Track
 from voice.rtp.codecs import ALAW_SILENCE
 from voice.sim.speech import clip, marked_frames, marks, tone
