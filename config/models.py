@@ -90,7 +90,6 @@ User = Annotated[UserPart | None, _optional(_text)]
 Numbers = tuple[
     Annotated[str, _matching(r"\+?[A-Za-z0-9*#._-]{1,64}", "a telephone number such as '+31612345678'")], ...
 ]
-Language = Annotated[str, _matching(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*", "a language tag such as 'nl' or 'en-GB'")]
 StoreUrl = Annotated[str, _matching(r"sqlite:///.+", "sqlite:///relative/path or sqlite:////absolute/path")]
 Codec = Literal["PCMA", "PCMU"]
 DigestAlgorithm = Literal["SHA-256", "MD5"]
@@ -182,7 +181,6 @@ class Worker(_Table):
 
     id: Name
     name: str = Field(min_length=1)
-    language: Language = "en"
     numbers: Numbers = ()
 
 
