@@ -158,8 +158,10 @@ def exported(path: str) -> tuple[str, list[Entry]]:
 
 def incident_table(found: Sequence[IncidentRow], settings: Settings) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    names = names_of(settings, ())
     for heading in ("incident", "opened", "kind", "who", "state", "by", "after"):
-        table.add_column(heading, no_wrap=heading != "who")
+        # What is copied or compared keeps to its line, however narrow the terminal is.
+        table.add_column(heading, no_wrap=heading in ("incident", "opened", "after"), overflow="fold")
     for row in found:
         until = row.resolved_at or row.acknowledged_at
         table.add_row(
@@ -168,7 +170,7 @@ def incident_table(found: Sequence[IncidentRow], settings: Settings) -> Table:
             row.kind,
             escape(_who(row, settings)),
             Text(_state(row), style=STYLE[row.state]),
-            escape(row.taken_by or ""),
+            escape(who(row.taken_by, names)) if row.taken_by else "",
             _elapsed(until - row.opened_at) if until else "",
         )
     return table

@@ -135,6 +135,17 @@ def test_incidents_are_listed_for_people_and_for_programs(tmp_path: Path, earsho
     assert earshot("incidents", "--state", "resolved") == "No incidents that are resolved.\n"
 
 
+def test_a_narrow_terminal_cuts_nothing_off_what_one_copies(
+    tmp_path: Path, earshot: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    asyncio.run(_alarm(tmp_path, resolved=True))
+    listed = earshot("incidents")
+    assert ID in listed
+    assert "3:07 min" in listed
+    assert "\N{HORIZONTAL ELLIPSIS}" not in listed
+
+
 def test_an_incident_is_shown_by_a_part_of_its_name(tmp_path: Path, earshot: Run) -> None:
     asyncio.run(_alarm(tmp_path))
     for name in (ID, "1k3", "a0q"):
