@@ -185,6 +185,7 @@ class Service:
     async def stop(self) -> None:
         """End every leg, write what is left, close. Incidents that are open stay open."""
         await self.trunks.stop()
+        self.operators.stop()  # first: operators who are let go would be rung anew
         for call in list(self.calls.live):
             call.hang_up("service stops")
         self.reception.close()

@@ -72,6 +72,14 @@ class Operators:
         self._spawn = spawn
         self._seats = {operator.id: _Seat(operator) for operator in settings.operators}
         self._changed = asyncio.Event()
+        self._stopped = False
+
+    def stop(self) -> None:
+        """Ring nobody any more: what waits is rung for at the next start."""
+        self._stopped = True
+        for seat in self._seats.values():
+            if seat.ringing is not None:
+                seat.ringing.cancel()
 
     def wake(self) -> None:
         """Something changed: an alarm, a registration, an operator who is free again."""
@@ -99,6 +107,8 @@ class Operators:
     def _look(self) -> float | None:
         """Start and stop ringing as the queue demands. Returns when to look again, if nothing changes before."""
         self._stop_what_is_not_needed()
+        if self._stopped:
+            return None
         now = asyncio.get_running_loop().time()
         free = [Free(s.operator.id, s.idle_since) for s in self._seats.values() if self._is_free(s)]
         if not free:

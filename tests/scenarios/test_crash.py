@@ -102,6 +102,22 @@ async def test_a_crash_while_an_operator_listens_gives_the_alarm_back(world: Wor
 
 
 @story()
+async def test_who_is_told_to_stop_rings_nobody_until_the_next_start(world: World) -> None:
+    """The legs that an orderly end lets go must not ring anew: such a phone would ring for nobody, and for long."""
+    badge, olga = await world.device("badge7"), await world.operator("olga", after=1)
+    badge.call(ALARM)
+    listening = await olga.called()
+    await listening.established()
+    otto = await world.operator("otto", after=1)
+    world.stage.service.operators.stop()
+    listening.hang_up()
+    await asyncio.sleep(5)
+    assert not otto.calls
+    await world.stage.crash()
+    await otto.called()
+
+
+@story()
 async def test_an_unknown_caller_joins_his_incident_across_a_crash(world: World) -> None:
     stranger = await world.device("stranger")
     await stranger.call(ALARM).established()
