@@ -25,7 +25,7 @@ from voice.errors import EarshotError, PeerError
 from voice.incidents.lifecycle import State
 from voice.journal import Journal
 from voice.legs import DeviceLeg, Legs
-from voice.live import DEAD_AIR, Key, LiveIncident, LiveIncidents, unknown_caller
+from voice.live_incidents import DEAD_AIR, Key, LiveIncident, LiveIncidents, unknown_caller
 from voice.metrics import Metrics
 from voice.sip.session import EndCause, InviteSession
 from voice.store import incidents as rows

@@ -28,7 +28,7 @@ from voice.incidents.lifecycle import State
 from voice.journal import Journal
 from voice.legs import Legs
 from voice.listening_session import SessionHooks
-from voice.live import LiveIncident, LiveIncidents
+from voice.live_incidents import LiveIncident, LiveIncidents
 from voice.logs import set_up_logging
 from voice.media.clock import MediaClock
 from voice.media.disk import DiskThread, DiskWriter
@@ -37,7 +37,6 @@ from voice.media.room import Room
 from voice.metrics import Metrics, MetricsServer
 from voice.operators import Operators
 from voice.ratelimit import RateLimit
-from voice.reception import Reception
 from voice.restart import call_devices_back, mend_recordings, take_up
 from voice.rtp.transport import RtpPorts, UdpPorts, raise_file_limit
 from voice.sip.core import Identity, Limits, SessionTimerPolicy
@@ -55,6 +54,7 @@ from voice.sip.transport import SocketTransport, Transport
 from voice.sip.useragent import MessageReply
 from voice.store import incidents as rows
 from voice.store.store import Store
+from voice.switchboard import Switchboard
 from voice.trunks import Trunks
 
 log = structlog.get_logger(__name__)
@@ -159,7 +159,7 @@ class Service:
             hooks=SessionHooks(self._ask_help, self._call_back, self._heard, self.spawn),
             spawn=self.spawn,
         )
-        self.reception = Reception(
+        self.switchboard = Switchboard(
             desk=self.desk,
             operators=self.operators,
             registrar=self.registrar,
@@ -188,7 +188,7 @@ class Service:
         self.operators.stop()  # first: operators who are let go would be rung anew
         for call in list(self.calls.live):
             call.hang_up("service stops")
-        self.reception.close()
+        self.switchboard.close()
         await asyncio.sleep(0.05)  # let each leg's story write its end
         for task in list(self._tasks):
             task.cancel()
@@ -205,7 +205,7 @@ class Service:
     async def vanish(self) -> None:
         """Stop as a killed process does: not a word to anybody, nothing completed. For stories of crashes."""
         self.journal.abandon()
-        self.reception.close(in_order=False)
+        self.switchboard.close(in_order=False)
         await self.endpoint.close()
         for call in list(self.calls.live):
             call.media.rtp.close()
@@ -241,7 +241,7 @@ class Service:
 
     def incoming_call(self, session: InviteSession) -> None:
         """`Application`: an INVITE that opens a dialog."""
-        self.reception.incoming_call(session)
+        self.switchboard.incoming_call(session)
 
     def message(self, request: Request, flow: Flow) -> MessageReply | None:
         """`Application`: a MESSAGE. Nobody takes one yet: answered 415."""

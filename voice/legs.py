@@ -16,7 +16,7 @@ from config.models import Device, Operator, Settings
 from voice.call import Call, CallEnd, MediaPlan
 from voice.clock import Clock
 from voice.journal import Journal
-from voice.live import LiveIncident
+from voice.live_incidents import LiveIncident
 from voice.media.gate import Gate, Profile
 from voice.media.leg import MediaLeg
 from voice.media.notices import (

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from config.models import Operator
 from voice.call import Call
 from voice.incidents.lifecycle import REASON_KEYS, State
-from voice.live import LiveIncident
+from voice.live_incidents import LiveIncident
 from voice.media.listening import Listener
 from voice.media.room import Member, Role, Voice
 from voice.media.tones import Sound, clip

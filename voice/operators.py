@@ -19,7 +19,7 @@ from voice.dispatch import Free, Waiting, assign, next_chance
 from voice.errors import EarshotError
 from voice.legs import Legs, OperatorLeg
 from voice.listening_session import ListeningSession, SessionHooks
-from voice.live import LiveIncident, LiveIncidents
+from voice.live_incidents import LiveIncident, LiveIncidents
 from voice.ringing import Outcome, ring
 from voice.sip.session import InviteSession
 

@@ -17,7 +17,7 @@ from voice.alarm import Desk, call_back
 from voice.errors import RecordingFault
 from voice.incidents.lifecycle import State
 from voice.legs import write_segment
-from voice.live import Key, LiveIncident, unknown_caller
+from voice.live_incidents import Key, LiveIncident, unknown_caller
 from voice.media.recorder import recover
 from voice.media.segment import SegmentInfo
 from voice.media.track import Track

@@ -23,7 +23,7 @@ import structlog.testing
 
 from config.models import Settings
 from voice.incidents.timeline import Entry, verify
-from voice.live import LiveIncident
+from voice.live_incidents import LiveIncident
 from voice.media.segment import FileSystem
 from voice.media.track import Track
 from voice.sim.habits import Answers, Habits

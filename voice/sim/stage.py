@@ -6,6 +6,8 @@
         ...
 
     run_virtual(story(), seed=7)
+
+The service is the real one, wired by `voice.app` to what is simulated here.
 """
 
 import asyncio

@@ -217,7 +217,7 @@ class Telling:
 
     async def _nothing_is_open(self) -> bool:
         """Nothing is, and nothing comes any more of a challenge that a device was given."""
-        challenged = self._stage.service.reception.expecting
+        challenged = self._stage.service.switchboard.expecting
         open_ones = await self._stage.store.read(rows.open_incidents)
         return not (challenged or open_ones or self._stage.service.journal.backlog)
 

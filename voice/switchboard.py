@@ -31,7 +31,7 @@ class OperatorRequests(Protocol):
 
 
 @dataclass(slots=True)
-class Reception:
+class Switchboard:
     """Routes each INVITE. The order of questions in `incoming_call` is the policy."""
 
     desk: Desk

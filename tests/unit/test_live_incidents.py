@@ -2,7 +2,7 @@
 
 import pytest
 
-from voice.live import Key, unknown_caller
+from voice.live_incidents import Key, unknown_caller
 
 
 def test_an_unknown_caller_is_known_by_number_and_host() -> None:
