@@ -53,6 +53,7 @@ from voice.sip.trace import Trace
 from voice.sip.transport import SocketTransport, Transport
 from voice.sip.useragent import MessageReply
 from voice.store import incidents as rows
+from voice.store.sole_use import sole_use
 from voice.store.store import Store
 from voice.switchboard import Switchboard
 from voice.trunks import Trunks
@@ -317,18 +318,19 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
     Raises `ConfigurationError` with one clear line for everything that a person has to mend first.
     """
     raise_file_limit()
-    service = Service(settings, _real(settings, asyncio.get_running_loop()))
-    metrics = _metrics_server(settings, service)
-    _keep_the_collector_short()
-    await service.start()
-    if metrics:
-        metrics.start()
-    try:
-        yield service
-    finally:
-        await service.stop()
+    with sole_use(settings.store.url):
+        service = Service(settings, _real(settings, asyncio.get_running_loop()))
+        metrics = _metrics_server(settings, service)
+        _keep_the_collector_short()
+        await service.start()
         if metrics:
-            metrics.close()
+            metrics.start()
+        try:
+            yield service
+        finally:
+            await service.stop()
+            if metrics:
+                metrics.close()
 
 
 def _keep_the_collector_short() -> None:

@@ -1,0 +1,32 @@
+"""One service for one database: a second one would take the alarms of the first for those of a dead process."""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from voice.errors import ConfigurationError
+from voice.store.engine import sqlite_path
+
+
+@contextmanager
+def sole_use(url: str) -> Iterator[None]:
+    """Hold the lock beside the database; the kernel lets go of it when the process dies, however it dies.
+
+    Raises `ConfigurationError` when another service has it. Commands that only read do not ask.
+    """
+    path = sqlite_path(url)
+    if path is None:
+        yield
+        return
+    lock = path.with_name(f"{path.name}.lock")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = lock.open("ab")
+    except OSError as error:
+        raise ConfigurationError(f"store.url: {lock} cannot be opened: {error.strerror}") from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise ConfigurationError(f"store.url: {path} is in use by another earshot") from error
+        yield
