@@ -125,7 +125,11 @@ async def test_closing_leaves_one_file_that_holds_everything(tmp_path: Path) -> 
     await store.read(rows.load_bindings)
     await store.run(lambda c: rows.save_bindings(c, {"a": [{}]}))
     await store.close()
-    assert [path.name for path in tmp_path.iterdir()] == ["earshot.db"]
+    assert _files(tmp_path) == ["earshot.db"]
+
+
+def _files(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
 
 
 async def test_a_group_is_one_commit(tmp_path: Path) -> None:
