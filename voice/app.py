@@ -299,6 +299,8 @@ class Service:
             wrong.append(f"store unavailable, {self.journal.backlog} writes wait")
         if self.outside.disk.fault:
             wrong.append(f"recordings not written: {self.outside.disk.fault}")
+        if unregistered := self.trunks.unregistered:
+            wrong.append(f"not registered with trunk {', '.join(unregistered)}")
         return "; ".join(wrong) or None
 
     def _publish(self) -> None:

@@ -201,8 +201,8 @@ class LiveIncidents:
         return self._open.get(incident_id)
 
     def waiting(self) -> list[LiveIncident]:
-        """Those that ring operators, the most urgent first."""
-        return sorted((i for i in self._open.values() if i.waits), key=urgency)
+        """Those that ring operators, the most urgent first. May be asked on any thread."""
+        return sorted((i for i in list(self._open.values()) if i.waits), key=urgency)
 
     def joinable(self, key: Key) -> LiveIncident | None:
         """The open incident that a call with this key belongs to.

@@ -24,6 +24,7 @@ class Trunks:
 
     def __init__(self, trunks: Sequence[Trunk], endpoint: Endpoint, random: Random) -> None:
         self._endpoint = endpoint
+        self._loop = asyncio.get_running_loop()
         self._registrations = {
             trunk.id: (trunk, Registration(trunk.register_expires, random=random))
             for trunk in trunks
@@ -32,8 +33,8 @@ class Trunks:
 
     @property
     def unregistered(self) -> list[str]:
-        """Trunks that should know us and do not."""
-        now = asyncio.get_running_loop().time()
+        """Trunks that should know us and do not. May be asked on any thread."""
+        now = self._loop.time()
         return [id for id, (_, r) in self._registrations.items() if r.state(now) is not State.REGISTERED]
 
     async def run(self) -> None:

@@ -83,6 +83,7 @@ async def test_a_wrong_password_leaves_the_trunk_unregistered_and_says_so(tmp_pa
     await exchange.endpoint.start()
     await asyncio.sleep(30)
     assert stage.service.trunks.unregistered == ["kpn"]
+    assert stage.service.trouble == "not registered with trunk kpn"
 
 
 @virtually
