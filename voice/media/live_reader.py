@@ -90,8 +90,10 @@ class LiveReader:
         do not leave the listener behind.
         """
         chunk = self.track.read(self.position, min(self._owed, self.behind - self._delay))
-        self.position += len(chunk) - len(chunk.lstrip(ALAW_SILENCE))
-        self._owed = 0
+        silent = len(chunk) - len(chunk.lstrip(ALAW_SILENCE))
+        self.position += silent
+        # While the gap goes on, what the track has of it lies behind now by as much as is still owed.
+        self._owed = self._owed - silent if silent == len(chunk) else 0
 
     def _too_late(self) -> bool:
         self._least = min(self._least, self.behind)

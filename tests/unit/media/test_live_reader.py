@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from itertools import pairwise
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -131,6 +132,23 @@ def test_a_line_that_is_continued_with_silence_during_a_pause_keeps_the_reader_l
     wire.run(*[1] * 60)
     assert 0 <= wire.track.end - wire.reader.position <= PLAYOUT_DELAY + FRAME
     assert marks(wire.sound).numbers[-1] >= 55
+
+
+@pytest.mark.parametrize("since_the_line_was_continued", range(0, 50, 7))
+def test_the_first_word_after_a_pause_is_heard_at_once_and_untouched(since_the_line_was_continued: int) -> None:
+    """An operator presses 1 and speaks; his phone had sent nothing while he only listened."""
+    wire = Wire(b"")
+    for second in range(1, 6):
+        wire.run(*[0] * 50)
+        wire.track.write((50 * second - 25) * FRAME, b"")
+    wire.run(*[0] * since_the_line_was_continued)
+    wire.arrived = (250 + since_the_line_was_continued) * FRAME
+    wire.audio = bytes(wire.arrived) + numbered(50)
+    pause = len(wire.heard)
+    wire.run(*[1] * 50)
+    spoken = b"".join(frame or b"" for frame in wire.heard[pause:]).lstrip(ALAW_SILENCE)
+    assert len(spoken) >= 46 * FRAME
+    assert numbered(50).lstrip(ALAW_SILENCE).startswith(spoken)
 
 
 def test_a_closed_track_is_heard_to_its_last_sample_and_then_finished() -> None:
