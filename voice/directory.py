@@ -6,10 +6,10 @@ P-Asserted-Identity (RFC 3325, believed only from a trusted network), then From.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import Literal
 
 from config.models import Device, Operator, Settings, Worker
+from voice.address import parse_ip
 from voice.incidents.kinds import Kind
 
 Proof = Literal["digest", "registration", "asserted", "from", "none"]
@@ -89,7 +89,7 @@ class Directory:
     def trusts(self, host: str) -> bool:
         """Whether a host lies in a trusted network, or in a network of a trunk."""
         try:
-            address = ip_address(host.partition("%")[0])
+            address = parse_ip(host.partition("%")[0])
         except ValueError:
             return False
         mapped = getattr(address, "ipv4_mapped", None) or address

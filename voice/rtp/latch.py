@@ -35,11 +35,10 @@ moves the latch. An attacker who sees the packets and forges their source addres
 SRTP.
 """
 
-import ipaddress
 from collections.abc import Collection
 from enum import IntEnum
 
-from voice.address import Address
+from voice.address import Address, parse_ip
 from voice.rtp.sequence import SEQUENCE_BITS, distance
 
 QUIET = 0.05
@@ -59,7 +58,7 @@ class Known(IntEnum):
 def normal_host(host: str) -> str:
     """The host as sockets write it: IPv6 compressed in lower case, IPv4-mapped as IPv4; names unchanged."""
     try:
-        address = ipaddress.ip_address(host)
+        address = parse_ip(host)
     except ValueError:
         return host
     mapped = getattr(address, "ipv4_mapped", None)
@@ -69,7 +68,7 @@ def normal_host(host: str) -> str:
 def is_unspecified(host: str) -> bool:
     """Whether nothing can be sent to this host: 0.0.0.0, ::, or a name (RFC 3264 section 8.4, RFC 6157)."""
     try:
-        return ipaddress.ip_address(host).is_unspecified
+        return parse_ip(host).is_unspecified
     except ValueError:
         return True
 

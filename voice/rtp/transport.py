@@ -12,10 +12,9 @@ import resource
 import socket
 from collections import deque
 from collections.abc import Callable
-from ipaddress import ip_address
 from typing import Protocol
 
-from voice.address import Address
+from voice.address import Address, parse_ip
 from voice.errors import ConfigurationError, PortsExhausted
 from voice.rtp import batch
 
@@ -57,7 +56,7 @@ class UdpSocket:
 
     def __init__(self, host: str, port: int, on_close: Callable[[], None] | None = None) -> None:
         """Bind to a numeric host. Raises OSError."""
-        family = socket.AF_INET6 if ip_address(host.partition("%")[0]).version == 6 else socket.AF_INET
+        family = socket.AF_INET6 if parse_ip(host.partition("%")[0]).version == 6 else socket.AF_INET
         self._socket = socket.socket(family, socket.SOCK_DGRAM)
         try:
             self._socket.setblocking(False)

@@ -17,11 +17,10 @@ Not taken: SRTP (RTP/SAVP and the like), multicast, several channels. ICE, crypt
 left unanswered, which declines them (RFC 8839 section 4.2.5, RFC 8643, RFC 9143 section 7.3).
 """
 
-import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from voice.address import Address
+from voice.address import Address, parse_ip
 from voice.errors import NotAcceptable, SdpError
 from voice.sdp import formats
 from voice.sdp.description import (
@@ -203,7 +202,7 @@ def _host(connection: Connection | None) -> str:
     if connection is None:
         return UNKNOWN_HOST
     try:
-        return str(ipaddress.ip_address(connection.address))
+        return str(parse_ip(connection.address))
     except ValueError:
         return UNKNOWN_HOST
 
@@ -213,13 +212,13 @@ def _is_hold(connection: Connection | None) -> bool:
     if connection is None:
         return False
     try:
-        return ipaddress.ip_address(connection.address).is_unspecified
+        return parse_ip(connection.address).is_unspecified
     except ValueError:
         return connection.address.lower().rstrip(".").endswith(".invalid")
 
 
 def _is_multicast(connection: Connection | None) -> bool:
-    return ipaddress.ip_address(_host(connection)).is_multicast
+    return parse_ip(_host(connection)).is_multicast
 
 
 def _direction(description: SessionDescription, media: MediaDescription) -> str:

@@ -4,7 +4,7 @@ import ipaddress
 import socket
 from collections.abc import Iterable
 
-from voice.address import is_numeric
+from voice.address import is_numeric, parse_ip
 from voice.sip.sockets import family_of, is_wildcard
 
 _KEPT = 30.0
@@ -37,7 +37,7 @@ class Locality:
     def _is_near(self, remote: str) -> bool:
         if not is_numeric(remote):
             return False
-        address = ipaddress.ip_address(remote)
+        address = parse_ip(remote)
         return address.is_loopback or any(address in network for network in self._local)
 
 
