@@ -41,7 +41,9 @@ class LiveReader:
         self._speed = speed
         self._hastening: TimeScaler | None = None
         self._filling = self.behind < delay  # silent until the delay is filled
-        self._owed = 0  # samples of silence that were heard in place of the track
+        # Samples of silence that were heard in place of the track. Who begins at its end may begin in a pause, which
+        # the track does not have yet: whatever silence it then turns out to have is over.
+        self._owed = _LONGEST_OWED if self._filling else 0
         self._least = self.behind  # smallest distance in this window
         self._window = 0
 

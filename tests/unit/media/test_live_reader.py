@@ -151,6 +151,20 @@ def test_the_first_word_after_a_pause_is_heard_at_once_and_untouched(since_the_l
     assert numbered(50).lstrip(ALAW_SILENCE).startswith(spoken)
 
 
+@pytest.mark.parametrize("after", [1, 10, 24])
+def test_who_begins_to_listen_in_a_pause_hears_the_first_word_at_once(after: int) -> None:
+    """Talk is turned on while nothing comes: the track ends more than half a second before now."""
+    wire = Wire(b"")
+    wire.track.write(225 * FRAME, b"")
+    wire.reader = LiveReader(wire.track, wire.track.end)
+    wire.run(*[0] * after)
+    wire.arrived = (275 + after) * FRAME
+    wire.audio = bytes(wire.arrived) + numbered(50)
+    wire.run(*[1] * 50)
+    assert numbered(50).lstrip(ALAW_SILENCE).startswith(wire.sound.lstrip(ALAW_SILENCE))
+    assert len(wire.sound) >= 46 * FRAME
+
+
 def test_a_closed_track_is_heard_to_its_last_sample_and_then_finished() -> None:
     wire = Wire(numbered(20))
     wire.run(*[1] * 20)
