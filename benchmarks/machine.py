@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import platform
 import sys
+import threading
+import time
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Self
 
 PACKAGES = ("earshot", "sipmessage", "sqlalchemy", "pysqlite3", "numpy")
 
@@ -60,6 +63,38 @@ def pin(core: int) -> None:
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) > 1:
         os.sched_setaffinity(0, {cores[core % len(cores)]})
+
+
+class DiskProbe:
+    """What the disk does while something else is measured: a small durable write, ten times a second.
+
+    A figure that waits for the disk can be no better than this.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.ms: list[float] = []
+        self._file = folder / "probe"
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        descriptor = os.open(self._file, os.O_WRONLY | os.O_CREAT, 0o600)
+        try:
+            while not self._over.wait(0.1):
+                began = time.perf_counter()
+                os.write(descriptor, bytes(4096))
+                os.fdatasync(descriptor)
+                self.ms.append((time.perf_counter() - began) * 1000)
+        finally:
+            os.close(descriptor)
 
 
 def percentile(values: list[float], share: float) -> float:

@@ -49,27 +49,30 @@ def main() -> None:
         print(*machine.lines(), sep="\n")
         print("\n  calls  open incidents     MiB  KiB/call")
     figures = []
-    with devices() as ask, TemporaryDirectory(dir=Path.cwd(), prefix=".benchmark-") as folder:
-        with running(Path(folder)) as service:
-            ask(Plan(service.sip, 100, 50.0, 0.1, name="warmup"))
+    with (
+        devices() as ask,
+        TemporaryDirectory(dir=Path.cwd(), prefix=".benchmark-") as folder,
+        running(Path(folder)) as service,
+    ):
+        ask(Plan(service.sip, 100, 50.0, 0.1, name="warmup"))
+        time.sleep(LAST_TRANSACTIONS)
+        before = service.memory_mib
+        for step in range(1, STEPS + 1):
+            ask(Plan(service.sip, options.calls // STEPS, options.rate, 0.1, name=f"step{step}"))
             time.sleep(LAST_TRANSACTIONS)
-            before = service.memory_mib
-            for step in range(1, STEPS + 1):
-                ask(Plan(service.sip, options.calls // STEPS, options.rate, 0.1, name=f"step{step}"))
-                time.sleep(LAST_TRANSACTIONS)
-                calls, memory = step * (options.calls // STEPS), service.memory_mib
-                figure = Figure(
-                    calls=calls,
-                    open_incidents=round(service.metric("earshot_open_incidents")),
-                    memory_mib=round(memory, 1),
-                    kib_per_call=round((memory - before) * 1024 / calls, 1),
+            calls, memory = step * (options.calls // STEPS), service.memory_mib
+            figure = Figure(
+                calls=calls,
+                open_incidents=round(service.metric("earshot_open_incidents")),
+                memory_mib=round(memory, 1),
+                kib_per_call=round((memory - before) * 1024 / calls, 1),
+            )
+            figures.append(figure)
+            if not options.json:
+                print(
+                    f"{figure.calls:>7}{figure.open_incidents:>16}{figure.memory_mib:>8.1f}{figure.kib_per_call:>10.1f}",
+                    flush=True,
                 )
-                figures.append(figure)
-                if not options.json:
-                    print(
-                        f"{figure.calls:>7}{figure.open_incidents:>16}{figure.memory_mib:>8.1f}{figure.kib_per_call:>10.1f}",
-                        flush=True,
-                    )
     if options.json:
         print(json.dumps({"machine": machine.as_dict(), "memory": [asdict(each) for each in figures]}, indent=2))
 
