@@ -62,6 +62,7 @@ class Control:
         # A random name per session tells nothing about the host (RFC 7022 section 4.2).
         self._cname = f"{rng.getrandbits(96):024x}"
         self._due = 0.0
+        self._reported = False
         self._reported_packets = 0
         self._last_report = 0
         self._last_report_at = 0.0
@@ -102,14 +103,15 @@ class Control:
             self._send([self._report(inflow, clock, now)], latch)
 
     def goodbye(self, inflow: Inflow, latch: Latch | None, clock: Clock, now: float) -> None:
-        """The last report and BYE (section 6.6: only by those who have sent something)."""
-        if self.sent_packets:
+        """The last report and BYE (section 6.3.7: only by those who have sent something, be it a report)."""
+        if self.sent_packets or self._reported:
             self._send([self._report(inflow, clock, now), Goodbye((self.ssrc,))], latch)
 
     def _send(self, packets: list[RtcpPacket], latch: Latch | None) -> None:
         remote = latch.remote_rtcp if latch is not None else None
         if remote is None:
             return
+        self._reported = True
         description = SourceDescription((Chunk(self.ssrc, ((CNAME, self._cname),)),))
         self._rtcp.send(build_compound([packets[0], description, *packets[1:]]), remote)
 

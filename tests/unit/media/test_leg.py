@@ -385,13 +385,20 @@ def test_reports_go_out_every_five_seconds_and_say_how_the_device_is_received() 
     assert block.highest_sequence >> 16 == 1, "the sequence numbers of the device have wrapped once"
 
 
-def test_a_leg_that_sends_nothing_reports_as_a_receiver_and_says_no_goodbye() -> None:
+def test_a_leg_that_sends_no_audio_reports_as_a_receiver_and_says_goodbye() -> None:
     call = Call("recvonly")
     call.run(20)
     call.leg.close()
     packets = [packet for data, _ in call.rtcp.sent for packet in parse_compound(data)]
     assert any(isinstance(packet, ReceiverReport) for packet in packets)
-    assert not any(isinstance(packet, SenderReport | Goodbye) for packet in packets)
+    assert not any(isinstance(packet, SenderReport) for packet in packets)
+    assert isinstance(packets[-1], Goodbye)
+
+
+def test_a_leg_that_never_sent_anything_says_no_goodbye() -> None:
+    call = Call("recvonly")
+    call.leg.close()
+    assert call.rtcp.sent == []
 
 
 def test_goodbye_is_said_at_the_end() -> None:
