@@ -37,7 +37,7 @@ from voice.media.room import Room
 from voice.metrics import Metrics, MetricsServer
 from voice.operators import Operators
 from voice.ratelimit import RateLimit
-from voice.restart import call_devices_back, mend_recordings, take_up
+from voice.restart import announce, call_devices_back, mend_recordings, take_up
 from voice.rtp.transport import RtpPorts, UdpPorts, raise_file_limit
 from voice.sip.core import Identity, Limits, SessionTimerPolicy
 from voice.sip.digest import Authenticator
@@ -175,11 +175,12 @@ class Service:
 
     async def start(self) -> None:
         """Take up what an earlier process left, then answer calls."""
-        revived = await take_up(self.outside.store, self.desk)
+        taken = await take_up(self.outside.store, self.desk)
         self.media_clock.start()
         await self.endpoint.start()
+        announce(taken, self.desk)
         await self._restore_registrations()
-        self.spawn(self._bring_back(revived))
+        self.spawn(self._bring_back(taken.incidents))
         self.spawn(self._keep_house())
         self.spawn(self.trunks.run())
 
@@ -216,7 +217,7 @@ class Service:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _bring_back(self, revived: list[LiveIncident]) -> None:
+    async def _bring_back(self, revived: Sequence[LiveIncident]) -> None:
         """Mend recordings, then ring operators, then call devices back: in this order, none waiting for long."""
         if revived:
             mending = self.spawn(mend_recordings(self.outside.store, self.desk, self.outside.in_thread))

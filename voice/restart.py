@@ -6,6 +6,7 @@ recordings are mended and can be heard from second 0, and the device is called b
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -30,22 +31,41 @@ log = structlog.get_logger(__name__)
 InThread = Callable[[Callable[[], SegmentInfo | None]], Awaitable[SegmentInfo | None]]
 
 
-async def take_up(store: Store, desk: Desk) -> list[LiveIncident]:
-    """Bring back every incident that is open in the store. Raises `StoreUnavailable`."""
+@dataclass(frozen=True, slots=True)
+class TakenUp:
+    """What an earlier process left behind."""
+
+    incidents: Sequence[LiveIncident]
+    unfinished: Unfinished
+
+
+async def take_up(store: Store, desk: Desk) -> TakenUp:
+    """Bring every incident that is open in the store back into memory, so that calls can join it.
+
+    Nothing is written: this process may yet find that it cannot run. Raises `StoreUnavailable`.
+    """
     open_rows, left = await store.read(lambda c: (rows.open_incidents(c), rows.unfinished(c)))
     revived = []
     for row in open_rows:
         opening = (await store.read(partial(rows.timeline, incident_id=row.id)))[0]
         revived.append(_revive(row, str(opening.detail.get("source") or ""), desk))
-    _close_legs(left, desk)
-    if revived:
-        log.warning("incidents of an earlier process are open", incidents=[i.id for i in revived])
-    return revived
+    return TakenUp(revived, left)
+
+
+def announce(taken: TakenUp, desk: Desk) -> None:
+    """Say on the timelines that this process goes on with them, and which legs died with the one before."""
+    for incident in taken.incidents:
+        incident.note("service_restarted")
+        if incident.state is not State.OPEN and not incident.listeners:
+            incident.change(State.OPEN, actor="system", detail={"why": "the operator's leg died with the process"})
+    _close_legs(taken.unfinished, desk)
+    if taken.incidents:
+        log.warning("incidents of an earlier process are open", incidents=[i.id for i in taken.incidents])
 
 
 def _revive(row: IncidentRow, source: str, desk: Desk) -> LiveIncident:
     worker = desk.settings.worker(row.worker_id) if row.worker_id else None
-    incident = desk.incidents.take_up(
+    return desk.incidents.take_up(
         id=row.id,
         kind=row.kind,
         opened_at=row.opened_at,
@@ -56,10 +76,6 @@ def _revive(row: IncidentRow, source: str, desk: Desk) -> LiveIncident:
         state=row.state,
         process=desk.legs.process,
     )
-    incident.note("service_restarted")
-    if row.state is not State.OPEN:
-        incident.change(State.OPEN, actor="system", detail={"why": "the operator's leg died with the process"})
-    return incident
 
 
 def _close_legs(left: Unfinished, desk: Desk) -> None:
@@ -129,6 +145,8 @@ def _mend(path: Path) -> SegmentInfo | None:
     """None: there is no such recording, as nothing had been received when the process died."""
     try:
         return recover(path)
+    except FileNotFoundError:
+        return None
     except (OSError, RecordingFault) as error:
         log.warning("a recording of an earlier process cannot be mended", why=str(error))
         return None
