@@ -17,6 +17,11 @@ LOCKED := $(PIP) --require-hashes --no-deps
 OURSELVES := $(PIP) --no-deps --no-build-isolation --editable .
 
 BENCHMARKS := $(patsubst benchmarks/%.py,%,$(shell grep -l __main__ benchmarks/*.py))
+# Short runs; docs/benchmarks.md has the long ones.
+SHORT_alarms_per_second := --seconds 5
+SHORT_live_delay := --pairs 1 10 --seconds 5
+SHORT_memory := --calls 1000
+SHORT_recorded_calls := --calls 100 400 --seconds 5
 WORKERS ?= 2
 
 help:  ## say what there is to do
@@ -32,7 +37,7 @@ test: $(STAMPS)/development  ## pass every test, with real phones too
 	$(BIN)/python -m pytest -m interop -q
 
 bench: $(STAMPS)/development  ## measure: recorded calls, calls a second, delay, store
-	@set -e; for benchmark in $(BENCHMARKS); do echo "== $$benchmark"; $(BIN)/python -m benchmarks.$$benchmark; done
+	@set -e; $(foreach name,$(BENCHMARKS),echo "== $(name)"; $(BIN)/python -m benchmarks.$(name) $(SHORT_$(name));)
 
 check: $(STAMPS)/development  ## lint, format, types, direction of imports
 	$(BIN)/ruff check .

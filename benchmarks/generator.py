@@ -19,16 +19,16 @@ FRAME = 160
 STEPS = 10
 """The calls are spread over the 20 ms in so many groups."""
 
-_MAGIC = b"\x11\x22\x33\x44"
+MAGIC = b"\x11\x22\x33\x44"
 _NUMBER = struct.Struct("!I")
 _FILLER = bytes(range(FRAME - 8))
-_FRAME = re.compile(re.escape(_MAGIC) + b"(.{4})" + re.escape(_FILLER), re.DOTALL)
+_FRAME = re.compile(re.escape(MAGIC) + b"(.{4})" + re.escape(_FILLER), re.DOTALL)
 
 
 def packet(number: int) -> bytes:
     """RTP packet `number` of any call; its audio says which it is."""
     header = struct.pack("!BBHII", 0x80, 8, number & 0xFFFF, number * FRAME & 0xFFFFFFFF, 0x45415253)
-    return header + _MAGIC + _NUMBER.pack(number) + _FILLER
+    return header + MAGIC + _NUMBER.pack(number) + _FILLER
 
 
 def count_packets(folder: Path) -> int:

@@ -1,6 +1,6 @@
 """What calls leave in memory: the service after thousands of them.
 
-    python -m benchmarks.memory [--calls 4000] [--rate 100] [--json]
+    python -m benchmarks.memory [--calls 2000] [--rate 100] [--json]
 
 Every call opens an incident that nobody resolves, so what stays by design grows: an open incident, and the SIP trace
 up to its bound. Everything else has to be gone when the last transactions are (32 s): the figure to look at is the
@@ -21,7 +21,7 @@ from benchmarks.callers import Plan
 from benchmarks.machine import this_machine
 from benchmarks.service import running
 
-STEPS = 4
+STEPS = 2
 LAST_TRANSACTIONS = 35.0
 """Seconds until the transactions of the last call are over (64*T1), and a little."""
 
@@ -40,7 +40,7 @@ class Figure:
 def main() -> None:
     """Run the benchmark and print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--calls", type=int, default=4000)
+    parser.add_argument("--calls", type=int, default=2000)
     parser.add_argument("--rate", type=float, default=100.0, help="calls a second")
     parser.add_argument("--json", action="store_true", help="for programs")
     options = parser.parse_args()
