@@ -145,11 +145,7 @@ def main() -> None:
     machine = this_machine()
     figures = measure()
     if arguments.json:
-        print(
-            json.dumps(
-                {"machine": machine.as_dict(), "figures": [asdict(figure) for figure in figures]}, indent=2
-            )
-        )
+        print(json.dumps({"machine": machine.as_dict(), "figures": [asdict(figure) for figure in figures]}, indent=2))
         return
     print(*machine.lines(), "", sep="\n")
     for figure in figures:

@@ -218,8 +218,7 @@ def test_loud_voices_together_are_limited_once_and_leave_each_ear_without_its_ow
     loud = alaw(np.full(FRAME, 30_000, np.int16))
     low = alaw(np.full(FRAME, -30_000, np.int16))
     people = [
-        scene.operator(name, lambda tick, says=says: says)
-        for name, says in zip("abc", (loud, loud, low), strict=True)
+        scene.operator(name, lambda tick, says=says: says) for name, says in zip("abc", (loud, loud, low), strict=True)
     ]
     for member in people:
         scene.room.talk(member, True)
@@ -303,11 +302,7 @@ class Gates(RuleBasedStateMachine):
     def _new(self, role: Role) -> None:
         self.count += 1
         id = f"{role}-{self.count}"
-        gate = (
-            Gate(on_change=lambda open, id=id: self.changes.append((id, open)))
-            if role is Role.DEVICE
-            else None
-        )
+        gate = Gate(on_change=lambda open, id=id: self.changes.append((id, open))) if role is Role.DEVICE else None
         self._expect(self.room.join, Member(id, role, gate=gate))
 
     def _expect(self, act: Callable[..., list[str]], *arguments: object) -> None:

@@ -14,9 +14,7 @@ SPEEDS = [1.25, 1.5, 2.0, 2.7, 3.0]
 
 
 def tone(frequency: float, seconds: float = 3.0, amplitude: float = 8000) -> Samples:
-    return np.rint(amplitude * np.sin(2 * np.pi * frequency * np.arange(int(seconds * 8000)) / 8000)).astype(
-        np.int16
-    )
+    return np.rint(amplitude * np.sin(2 * np.pi * frequency * np.arange(int(seconds * 8000)) / 8000)).astype(np.int16)
 
 
 def frequency_of(samples: Samples) -> float:
