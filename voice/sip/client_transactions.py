@@ -4,6 +4,7 @@ The transaction user hears every response that the tables let through, or once a
 408 for Timer B or F (section 8.1.3.1: a timeout is treated as a 408), 503 for a dead transport.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import ClassVar
 
@@ -12,7 +13,7 @@ from voice.sip.message import Message, Request, Response, call_id, cseq, new_req
 from voice.sip.transactions import Host, Input, Key, State, Table, Transaction
 
 
-class ClientTransaction(Transaction):
+class ClientTransaction(Transaction, ABC):
     """A request of ours and what comes back."""
 
     __slots__ = ("_data", "_on_failure", "_on_response")
@@ -34,9 +35,9 @@ class ClientTransaction(Transaction):
         self._on_response = on_response
         self._on_failure = on_failure
 
+    @abstractmethod
     def start(self) -> None:
         """Send the request and start the timers."""
-        raise NotImplementedError
 
     def receive(self, response: Response) -> None:
         """A response with our branch and method (17.1.3)."""

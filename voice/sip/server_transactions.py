@@ -1,5 +1,6 @@
 """Server transactions: RFC 3261 section 17.2, with the Accepted state of RFC 6026."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import ClassVar
 
@@ -9,7 +10,7 @@ from voice.sip.routing import response_flow
 from voice.sip.transactions import Host, Input, Key, State, Table, Transaction
 
 
-class ServerTransaction(Transaction):
+class ServerTransaction(Transaction, ABC):
     """A request of a peer and what we answered."""
 
     __slots__ = ("_data", "answered_elsewhere", "on_cancel", "source", "status", "to_tag", "via")
@@ -31,9 +32,9 @@ class ServerTransaction(Transaction):
         self.answered_elsewhere = False
         """Whether the responses go another way, because the connection of the request has closed."""
 
+    @abstractmethod
     def start(self) -> None:
         """The request has just come for the first time."""
-        raise NotImplementedError
 
     def respond(self, response: Response) -> None:
         """Send a response of the transaction user; ignored when a final one has gone out already."""

@@ -6,6 +6,7 @@ never from within a call of the application. After `Ended` nothing more is told,
 effect: a peer may hang up at any moment, so the application need not look before it acts.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 
 from voice.errors import UsageError
@@ -42,7 +43,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-class InviteSession:
+class InviteSession(ABC):
     """One INVITE usage. Made by `Endpoint.dial`, or shown to `Application.incoming_call`."""
 
     def __init__(self, core: Core, *, call_id: str, tag: str, incoming: bool, stage: Stage) -> None:
@@ -65,14 +66,14 @@ class InviteSession:
     # -- what both sides have --
 
     @property
+    @abstractmethod
     def request(self) -> Request:
         """The initial INVITE. Of an outgoing call it is known when it has left."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def flow(self) -> Flow:
         """The path to the peer."""
-        raise NotImplementedError
 
     @property
     def offer(self) -> bytes | None:
@@ -158,9 +159,9 @@ class InviteSession:
     def _info_answered(self, response: Response) -> None:
         self.ends_with(response)
 
+    @abstractmethod
     def _abort(self, reason: str | None) -> None:
         """`bye` before the call is established."""
-        raise NotImplementedError
 
     # -- what came from the peer, within the dialog --
 
