@@ -22,6 +22,7 @@ from voice.call import Calls
 from voice.clock import Clock, SystemClock
 from voice.contacts import Contacts
 from voice.directory import Directory
+from voice.entropy import PooledRandom
 from voice.errors import ConfigurationError
 from voice.incidents.identifiers import Identifiers
 from voice.incidents.lifecycle import State
@@ -412,7 +413,7 @@ def _real(settings: Settings, loop: asyncio.AbstractEventLoop) -> Outside:
         store=Store(settings.store.url),
         disk=DiskThread(loop.call_soon_threadsafe, total_limit=settings.recordings.memory_limit_mb << 20),
         clock=clock,
-        random=random.SystemRandom(),
+        random=PooledRandom(),
         in_thread=lambda work: asyncio.to_thread(work),
         trace=_trace(settings, clock),
     )
