@@ -77,6 +77,9 @@ def main() -> None:
     parser.add_argument("--hold", type=float, default=0.3, help="seconds that a call lasts")
     parser.add_argument("--no-audio", action="store_true", help="the devices are mute")
     parser.add_argument("--no-limit", action="store_true", help="leave out the bare responder")
+    parser.add_argument(
+        "--folder", type=Path, default=Path.cwd(), help="where the data lies; a disk in memory shows the rest alone"
+    )
     parser.add_argument("--all-cores", action="store_true", help="do not keep the service on one core")
     parser.add_argument("--json", action="store_true", help="for programs")
     options = parser.parse_args()
@@ -87,7 +90,7 @@ def main() -> None:
             "\nserver    alarms/s  calls   p50 ms   p99 ms   max ms  disk ms  failed  repeated  CPU %  CPU ms/call  MiB"
         )
     results = []
-    with devices() as ask, TemporaryDirectory(dir=Path.cwd(), prefix=".benchmark-") as folder:
+    with devices() as ask, TemporaryDirectory(dir=options.folder, prefix=".benchmark-") as folder:
         plans = [
             Plan(("", 0), round(rate * options.seconds), rate, options.hold, not options.no_audio, f"r{rate:g}")
             for rate in options.rates
