@@ -64,7 +64,7 @@ log = structlog.get_logger(__name__)
 MENDING_PATIENCE = 5.0
 """Seconds that operators wait, after a crash, for the recordings to be mended before they are rung."""
 
-HOUSEKEEPING = 0.1
+TRACE_INTERVAL = 0.03
 """Seconds. The SIP trace is written in small pieces: while a thread computes, every answer waits for its turn."""
 
 FULL_ROUNDS = 200
@@ -263,7 +263,7 @@ class Service:
         """What is due now and then, beside the hot path: the SIP trace to its files, a look at the disk."""
         loop, trace = asyncio.get_running_loop(), self.outside.trace
         while True:
-            await asyncio.sleep(HOUSEKEEPING)
+            await asyncio.sleep(1.0 if trace is None else TRACE_INTERVAL)
             self.outside.disk.attend(loop.time())
             if trace is not None and trace.unwritten:
                 await self.outside.in_thread(trace.flush)
