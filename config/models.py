@@ -75,7 +75,7 @@ SipUri = Annotated[str, PlainValidator(parse_sip_uri)]
 OptionalSipUri = Annotated[str | None, _optional(parse_sip_uri)]
 OptionalPath = Annotated[Path | None, _optional(_text)]
 Folder = Annotated[Path, AfterValidator(_expand)]
-AlarmKind = Annotated[Kind, PlainValidator(_kind)]
+AlarmKind = Annotated[Kind, BeforeValidator(_kind)]
 Ports = Annotated[PortRange, PlainValidator(parse_ports)]
 Whole = Annotated[int, Strict()]
 Number = Annotated[float, Strict()]
@@ -95,11 +95,13 @@ Codec = Literal["PCMA", "PCMU"]
 DigestAlgorithm = Literal["SHA-256", "MD5"]
 
 
-class _Table(BaseModel):
+class Table(BaseModel):
+    """A table of the file: frozen, and without unknown keys."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
 
-class Sip(_Table):
+class Sip(Table):
     """`[sip]`: where signalling is received, and how peers are treated."""
 
     udp: Addresses = (("0.0.0.0", 5060),)
@@ -130,7 +132,7 @@ class Sip(_Table):
         return self
 
 
-class Rtp(_Table):
+class Rtp(Table):
     """`[rtp]`: where audio is received."""
 
     address: Annotated[str, PlainValidator(parse_host)] = "0.0.0.0"
@@ -138,26 +140,26 @@ class Rtp(_Table):
     ports: Ports = PortRange(20000, 23999)
 
 
-class Store(_Table):
+class Store(Table):
     """`[store]`: the database."""
 
     url: StoreUrl = "sqlite:///earshot-data/earshot.db"
 
 
-class Recordings(_Table):
+class Recordings(Table):
     """`[recordings]`: where audio is kept."""
 
     directory: Folder = Path("earshot-data/recordings")
     memory_limit_mb: Whole = Field(256, ge=16)
 
 
-class Api(_Table):
+class Api(Table):
     """`[api]`: health and metrics over HTTP."""
 
     listen: OptionalAddress = ("127.0.0.1", 8060)
 
 
-class Alarms(_Table):
+class Alarms(Table):
     """`[alarms]`: how an alarm is taken up."""
 
     numbers: Mapping[str, AlarmKind] = Field(default_factory=dict)
@@ -168,7 +170,7 @@ class Alarms(_Table):
     no_audio_seconds: Number = Field(3.0, ge=0.5, le=60)
 
 
-class Log(_Table):
+class Log(Table):
     """`[log]`: what the service says about itself."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
@@ -176,7 +178,7 @@ class Log(_Table):
     personal_data: Flag = False
 
 
-class Worker(_Table):
+class Worker(Table):
     """`[[workers]]`: a person who works alone."""
 
     id: Name
@@ -184,7 +186,7 @@ class Worker(_Table):
     numbers: Numbers = ()
 
 
-class Device(_Table):
+class Device(Table):
     """`[[devices]]`: a badge, watch, app or phone that raises alarms."""
 
     id: Name
@@ -207,7 +209,7 @@ class Device(_Table):
         return self
 
 
-class Operator(_Table):
+class Operator(Table):
     """`[[operators]]`: a person who answers alarms; registers with `username`, or is rung at `uri`."""
 
     id: Name
@@ -227,7 +229,7 @@ class Operator(_Table):
         return self
 
 
-class Trunk(_Table):
+class Trunk(Table):
     """`[[trunks]]`: a provider or telephone exchange that calls come from and go to."""
 
     id: Name
@@ -250,7 +252,7 @@ class Trunk(_Table):
 Named = TypeVar("Named", Device, Worker, Operator, Trunk)
 
 
-class Settings(_Table):
+class Settings(Table):
     """Everything that can be configured. Built by `config.settings.load`."""
 
     sip: Sip = Field(default_factory=Sip)
