@@ -14,10 +14,12 @@ from typing import Any
 from sqlalchemy import Connection
 
 from config.models import Device, Worker
+from config.plans import OPERATORS_ONLY, Customer, FrozenPlan
 from voice.call import Call
 from voice.clock import Clock
 from voice.directory import Caller
 from voice.dispatch import urgency
+from voice.escalation.events import Event
 from voice.incidents.identifiers import Identifiers
 from voice.incidents.kinds import Kind
 from voice.incidents.lifecycle import Reason, State, transition
@@ -51,6 +53,9 @@ def unknown_caller(claimed: str, source: str) -> Key:
 _ANONYMOUS = frozenset({"", "anonymous", "unknown", "restricted", "unavailable"})
 
 
+_OPERATORS_ONLY = FrozenPlan(plan=OPERATORS_ONLY)
+
+
 @dataclass(eq=False)
 class LiveIncident:
     """One incident that is not resolved yet."""
@@ -77,7 +82,17 @@ class LiveIncident:
     process: str = ""
     """Tells our calls from those of an earlier process, which phones may still hold for alive."""
     wants_help: bool = False
-    """An operator in the room asked for another one."""
+    """Somebody in the room asked for an operator, or for another one."""
+    frozen: FrozenPlan = _OPERATORS_ONLY
+    """The plan of this incident, as it was when it opened."""
+    rings_operators: bool = True
+    """Whether the plan has come to the operators, and nobody has the alarm. Follows the escalation."""
+    holders: frozenset[str] = frozenset()
+    """Who has it besides operators: actors of contacts and control rooms. Follows the escalation."""
+    changed_by: str = "system"
+    """Actor of the latest change of state."""
+    tell: Callable[[Event], None] = lambda event: None
+    """Tells the escalation of this incident what happened."""
     on_change: Callable[["LiveIncident"], None] = lambda incident: None
 
     @property
@@ -106,8 +121,17 @@ class LiveIncident:
 
     @property
     def waits(self) -> bool:
-        """Whether it rings operators: nobody listens, or somebody who does asked for help."""
-        return self.state is not State.RESOLVED and (not self.listeners or self.wants_help)
+        """Whether it rings operators: its plan says so and nobody listens, or somebody in the room asked for one."""
+        return self.state is not State.RESOLVED and (self.wants_help or (self.rings_operators and not self.listeners))
+
+    @property
+    def attended(self) -> bool:
+        """Whether somebody has it: an operator who listens, a contact who took it, a control room."""
+        return bool(self.listeners or self.holders)
+
+    @property
+    def customer(self) -> Customer | None:
+        return self.frozen.customer
 
     @property
     def extension(self) -> str:
@@ -148,7 +172,7 @@ class LiveIncident:
     ) -> None:
         """Change the state; the change and its timeline entry commit together. Raises `LifecycleError`."""
         transition(self.state, to, reason)
-        self.state = to
+        self.state, self.changed_by = to, actor
         self.journal.post(
             partial(
                 _transition,
@@ -160,6 +184,11 @@ class LiveIncident:
                 detail=dict(detail or {}),
             )
         )
+        self.on_change(self)
+
+    def follow(self, to: State, *, actor: str) -> None:
+        """The escalation has changed the state, and writes it in its own transaction."""
+        self.state, self.changed_by = to, actor
         self.on_change(self)
 
 
@@ -250,7 +279,8 @@ class LiveIncidents:
 
     def _changed(self, incident: LiveIncident) -> None:
         if incident.state is State.RESOLVED and self._open.pop(incident.id, None) is not None:
-            incident.resolved.set_result(None)
+            if not incident.resolved.done():
+                incident.resolved.set_result(None)
             if self._by_key.get(incident.key) is incident:
                 del self._by_key[incident.key]
             if incident.worker is not None:
