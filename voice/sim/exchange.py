@@ -1,6 +1,6 @@
 """A simulated provider: a trunk with telephone lines behind it, each with a person who has his own habits.
 
-    exchange = SimExchange(plug=lambda: SimTransport(network, "10.5.0.1"), ports=..., server=("UDP", ("10.0.0.1", 5060)))
+    exchange = SimExchange(plug=lambda: SimTransport(network, "10.5.0.1"), ports=ports, server=server, ...)
     await exchange.start()
     anna = exchange.line("+31600000001", Habits(after=3.0))
 
