@@ -39,6 +39,8 @@ class Send:
     """What the plan adds to the standard text."""
     link: bool = False
     """Whether it carries an acknowledgement link."""
+    counts: bool = False
+    """Whether following the link counts as a person taking the alarm."""
 
 
 @dataclass(frozen=True, slots=True)

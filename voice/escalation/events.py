@@ -123,6 +123,8 @@ class Acknowledged:
     """A contact followed the acknowledgement link of a message. Proves something only if the plan says so."""
 
     contact: str
+    counts: bool = False
+    """The plan says so, in the step that sent the message (`commands.Send.counts`)."""
 
 
 @dataclass(frozen=True, slots=True)
