@@ -21,6 +21,7 @@ from config.models import Settings
 from voice.app import Outside, Service
 from voice.media.disk import InlineDisk
 from voice.media.segment import FileSystem, SystemFiles
+from voice.sim.exchange import SimExchange
 from voice.sim.habits import Habits
 from voice.sim.link import Link
 from voice.sim.loop import VirtualLoop, virtual_loop
@@ -145,6 +146,18 @@ class Stage:
             if response.code != 200:
                 raise ConnectionError(f"{user} was not registered: {response.code} {response.phrase}")
         return phone
+
+    async def exchange(self, host: str) -> SimExchange:
+        """Put a provider with telephone lines on the network."""
+        exchange = SimExchange(
+            plug=lambda: SimTransport(self.network, host),
+            ports=SimRtpPorts(self.network, host),
+            server=("UDP", (HOST, SIP_PORT)),
+            domain=self.settings.sip.realm,
+            dice=random.Random(f"{self._loop.seed}-{host}"),
+        )
+        await exchange.start()
+        return exchange
 
     async def crash(self, *, down: float = 1.0) -> None:
         """`kill -9` and start again: everything in memory is gone, the store and the files stay."""
