@@ -24,6 +24,7 @@ from voice.contacts import Contacts
 from voice.directory import Directory
 from voice.entropy import PooledRandom
 from voice.errors import ConfigurationError
+from voice.http import HttpServer
 from voice.incidents.identifiers import Identifiers
 from voice.incidents.lifecycle import State
 from voice.journal import Journal
@@ -35,7 +36,7 @@ from voice.media.clock import MediaClock
 from voice.media.disk import DiskThread, DiskWriter
 from voice.media.recorder import Recorder
 from voice.media.room import Room
-from voice.metrics import Metrics, MetricsServer
+from voice.metrics import Metrics
 from voice.operators import Operators
 from voice.ratelimit import RateLimit
 from voice.restart import announce, call_devices_back, mend_recordings, take_up
@@ -324,17 +325,17 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
     raise_file_limit()
     with sole_use(settings.store.url):
         service = Service(settings, _real(settings, asyncio.get_running_loop()))
-        metrics = _metrics_server(settings, service)
+        http = _http_server(settings, service)
         _keep_the_collector_short()
         await service.start()
-        if metrics:
-            metrics.start()
+        if http:
+            http.start()
         try:
             yield service
         finally:
             await service.stop()
-            if metrics:
-                metrics.close()
+            if http:
+                http.close()
 
 
 def _keep_the_collector_short() -> None:
@@ -450,11 +451,11 @@ def _ports(settings: Settings) -> _Ports:
     return _Ports(UdpPorts(rtp.address, first, last), UdpPorts(wildcard, first, last))
 
 
-def _metrics_server(settings: Settings, service: Service) -> MetricsServer | None:
+def _http_server(settings: Settings, service: Service) -> HttpServer | None:
     if settings.api.listen is None:
         return None
     host, port = settings.api.listen
     try:
-        return MetricsServer((host, port), service.metrics, lambda: service.trouble)
+        return HttpServer((host, port), service.metrics.registry, lambda: service.trouble)
     except OSError as error:
         raise ConfigurationError(f"api.listen: {host}:{port} cannot be had: {error.strerror}") from error

@@ -4,14 +4,8 @@ Each service has a registry of its own, so that many of them can live in one tes
 """
 
 from collections.abc import Callable
-from threading import Thread
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
-from wsgiref.types import StartResponse, WSGIEnvironment
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.exposition import make_wsgi_app
-
-from voice.address import Address
 
 ANSWER_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 HEARD_BUCKETS = (0.5, 1, 2, 5, 10, 15, 20, 30, 40, 60, 120, 300)
@@ -49,37 +43,3 @@ class Metrics:
     def watch(self, name: str, text: str, value: Callable[[], float]) -> None:
         """Publish a value that is read when somebody asks."""
         Gauge(name, text, registry=self.registry).set_function(value)
-
-
-class _Quiet(WSGIRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:
-        """Scrapes are not worth a log line."""
-
-
-class MetricsServer:
-    """`/metrics` for Prometheus and `/healthz` for whoever watches the process, on a thread of its own."""
-
-    def __init__(self, address: Address, metrics: Metrics, healthy: Callable[[], str | None]) -> None:
-        """`healthy` returns None, or what is wrong in a few words. Raises OSError if the port is taken."""
-        exposition = make_wsgi_app(metrics.registry)
-
-        def respond(environ: WSGIEnvironment, start: StartResponse) -> object:
-            if environ.get("PATH_INFO") != "/healthz":
-                return exposition(environ, start)
-            trouble = healthy()
-            start("503 Service Unavailable" if trouble else "200 OK", [("Content-Type", "text/plain")])
-            return [f"{trouble or 'ok'}\n".encode()]
-
-        self._server: WSGIServer = make_server(*address, respond, handler_class=_Quiet)  # type: ignore[arg-type]
-        self._thread = Thread(target=self._server.serve_forever, name="metrics", daemon=True)
-
-    @property
-    def port(self) -> int:
-        return int(self._server.server_address[1])
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
