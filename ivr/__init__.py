@@ -1,4 +1,4 @@
-"""Conversations with people on the phone: the place of pure dialogues over a `Phone` protocol; there are none yet.
+"""Conversations with people on the phone: dialogues as data, pure but for `runner`, `espeak` and `speech`.
 
-Never imports `voice` or `config`: whoever speaks to people in this way knows only a phone.
+Never imports `voice` or `config`: it knows a phone by its protocol (`phone.Phone`) and is handed the prompts.
 """
