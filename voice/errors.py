@@ -10,7 +10,10 @@ EarshotError
 ├── UnknownIncident         no incident (or more than one) has this name: the asker's fault (404)
 ├── LifecycleError          a change of state that the lifecycle table does not have (409)
 ├── StoreUnavailable        the database cannot commit now; the call goes on, the write is retried
+├── Fenced                  another node has taken the incident up: this one stops acting on it
+├── OutOfOrder              a write came before one that it builds on; it is retried behind it
 ├── RecordingFault          a disk that cannot take audio now; audio stays in memory, the write is retried
+├── EmergencyNumberRefused  the interlock: an emergency number on a way that is not armed; a retry cannot help
 ├── PortsExhausted          no RTP port is free: 503, a retry can help
 └── UsageError              our own code called something in the wrong order: a bug, never swallowed
 """
@@ -66,10 +69,28 @@ class StoreUnavailable(EarshotError):
     retry_can_help = True
 
 
+class Fenced(EarshotError):
+    """Another node has taken the incident up since; nothing was written, and nothing may be done for it here."""
+
+    sip_status = 409
+
+
+class OutOfOrder(EarshotError):
+    """The write builds on one that is not in the store yet; nothing was written."""
+
+    retry_can_help = True
+
+
 class RecordingFault(EarshotError):
     """The disk under the recordings cannot take audio now."""
 
     retry_can_help = True
+
+
+class EmergencyNumberRefused(EarshotError):
+    """A call to emergency services on a way out that is not armed for it. Nothing was sent."""
+
+    sip_status = 403
 
 
 class PortsExhausted(EarshotError):
