@@ -1,0 +1,317 @@
+"""What every telephone of a dialogue promises (`ivr.phone.Phone`): a call over the simulated network, and the
+pretended one."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+import pytest
+
+from ivr.phone import HungUp, Listens, Phone
+from voice.call import Call, Calls, Destination, MediaPlan
+from voice.media.clock import MediaClock
+from voice.media.gate import Gate, Profile
+from voice.media.leg import MediaLeg
+from voice.phone import CallPhone
+from voice.rtp.codecs import SAMPLE_RATE
+from voice.rtp.transport import RtpSocket
+from voice.sim.habits import Habits
+from voice.sim.loop import run_virtual, virtual_loop
+from voice.sim.network import Network
+from voice.sim.phone import SimPhone
+from voice.sim.pretend import PretendPhone
+from voice.sim.rtp import SimRtpPorts
+from voice.sim.speech import Marks, marked_frames, marks
+from voice.sim.transport import SimTransport
+from voice.sip.endpoint import Endpoint
+from voice.sip.useragent import Identity, Target
+
+SERVICE, CONTACT = "10.0.0.1", "10.0.0.5"
+
+
+class World(Protocol):
+    """A phone of ours, and the person at the other end."""
+
+    phone: Phone
+
+    def press(self, digits: str) -> None: ...
+    def leave(self) -> None: ...
+    def say(self, audio: bytes) -> None: ...
+    def heard(self) -> Marks: ...
+    @property
+    def is_over(self) -> bool: ...
+
+
+class Pretended:
+    def __init__(self) -> None:
+        self.phone = PretendPhone()
+        self.press, self.leave, self.say = self.phone.press, self.phone.leave, self.phone.say
+
+    def heard(self) -> Marks:
+        return marks(b"".join(played.audio for played in self.phone.played))
+
+    @property
+    def is_over(self) -> bool:
+        return self.phone.is_over
+
+
+class Called:
+    """A real call of the service, to a simulated phone."""
+
+    def __init__(self, call: Call, person: SimPhone) -> None:
+        self.phone = CallPhone(call)
+        self._theirs = person.calls[-1]
+        self.press, self.leave, self.say = self._theirs.press, self._theirs.hang_up, self._theirs.say
+
+    def heard(self) -> Marks:
+        return self._theirs.hearing.marks()
+
+    @property
+    def is_over(self) -> bool:
+        return self._theirs.is_over
+
+
+def _leg(rtp: RtpSocket, rtcp: RtpSocket, host: str) -> MediaLeg:
+    clock, dice = virtual_loop().clock, random.Random(2)
+    return MediaLeg("leg", rtp, rtcp, Gate(Profile.FULL), clock=clock, rng=dice, signalling_host=host)
+
+
+async def _called() -> tuple[Called, Callable[[], Awaitable[None]]]:
+    network, dice = Network(virtual_loop()), random.Random(1)
+    person = SimPhone(
+        "anna",
+        plug=lambda: SimTransport(network, CONTACT),
+        ports=SimRtpPorts(network, CONTACT),
+        server=("UDP", (SERVICE, 5060)),
+        habits=Habits(after=1.0),
+        dice=dice,
+    )
+    await person.start()
+    clock = MediaClock()
+    clock.start()
+    endpoint = Endpoint(
+        SimTransport(network, SERVICE), identity=Identity(domain="earshot"), application=person, random=dice
+    )
+    await endpoint.start()
+    ports = SimRtpPorts(network, SERVICE)
+    calls = Calls(endpoint, lambda host: ports, clock, lambda bound, host: SERVICE, "earshot")
+    target = Target(f"sip:anna@{CONTACT}", next_hop=("UDP", (CONTACT, 5060)))
+    call = calls.dial(Destination(target, CONTACT), MediaPlan(_leg))
+    assert await call.wait_answered(10)
+    await asyncio.sleep(0.5)
+
+    async def close() -> None:
+        call.hang_up()
+        await asyncio.sleep(1)
+        clock.stop()
+        await person.close()
+        await endpoint.close()
+
+    return Called(call, person), close
+
+
+async def _pretended() -> tuple[Pretended, Callable[[], Awaitable[None]]]:
+    async def close() -> None:
+        return
+
+    return Pretended(), close
+
+
+WORLDS: dict[str, Callable[[], Awaitable[tuple[World, Callable[[], Awaitable[None]]]]]] = {
+    "call": _called,
+    "pretended": _pretended,
+}
+Told = Callable[[World], Awaitable[None]]
+
+
+@pytest.fixture(params=list(WORLDS))
+def story(request: pytest.FixtureRequest) -> Callable[[Told], None]:
+    """Tells a story in each world."""
+
+    def run(told: Told) -> None:
+        async def whole() -> None:
+            world, close = await WORLDS[request.param]()
+            await told(world)
+            await close()
+
+        run_virtual(whole())
+
+    return run
+
+
+def _clip(frames: int, first: int = 0) -> bytes:
+    return b"".join(marked_frames(frames, first))
+
+
+def _now() -> float:
+    return virtual_loop().time()
+
+
+def test_clips_are_played_whole_and_without_a_gap(story: Callable[[Told], None]) -> None:
+    async def told(world: World) -> None:
+        assert await world.phone.play([_clip(50), _clip(30, 50)]) is None
+        assert await world.phone.play([_clip(20, 80)]) is None
+        await asyncio.sleep(0.5)
+        assert world.heard().numbers == list(range(100))
+        assert world.heard().in_place
+
+    story(told)
+
+
+def test_playing_takes_as_long_as_the_clips_are(story: Callable[[Told], None]) -> None:
+    async def told(world: World) -> None:
+        began = _now()
+        await world.phone.play([_clip(100)])
+        assert _now() - began == pytest.approx(2.0, abs=0.05)
+        await world.phone.play([])
+        assert _now() - began == pytest.approx(2.0, abs=0.05)
+
+    story(told)
+
+
+def test_a_key_barges_in_and_the_sound_stops_within_40_ms(story: Callable[[Told], None]) -> None:
+    async def told(world: World) -> None:
+        began = _now()
+        virtual_loop().call_later(1.0, world.press, "4")
+        assert await world.phone.play([_clip(250)]) == "4"
+        pressed = _now() - began
+        assert pressed < 1.2
+        await asyncio.sleep(1.0)
+        last = max(world.heard().numbers)
+        assert last * 0.02 <= pressed + 0.04
+        assert await world.phone.collect(0) is None
+
+    story(told)
+
+
+def test_a_key_is_kept_when_it_may_not_barge_in(story: Callable[[Told], None]) -> None:
+    async def told(world: World) -> None:
+        virtual_loop().call_later(0.5, world.press, "12")
+        assert await world.phone.play([_clip(100)], barge_in=False) is None
+        assert [await world.phone.collect(5.0), await world.phone.collect(5.0)] == ["1", "2"]
+        await asyncio.sleep(0.5)
+        assert world.heard().numbers == list(range(100))
+
+    story(told)
+
+
+def test_a_key_that_was_typed_ahead_is_taken_before_anything_is_played(story: Callable[[Told], None]) -> None:
+    async def told(world: World) -> None:
+        world.press("57")
+        await asyncio.sleep(1.0)
+        assert await world.phone.play([_clip(100)]) == "5"
+        assert await world.phone.collect(1.0) == "7"
+        assert world.heard().numbers == []
+
+    story(told)
+
+
+def test_waiting_for_a_key_ends_with_the_key_or_with_the_time(story: Callable[[Told], None]) -> None:
+    async def told(world: World) -> None:
+        began = _now()
+        assert await world.phone.collect(3.0) is None
+        assert _now() - began == pytest.approx(3.0, abs=0.05)
+        virtual_loop().call_later(1.0, world.press, "#")
+        assert await world.phone.collect(3.0) == "#"
+        assert _now() - began < 4.3
+        assert await world.phone.collect(0) is None
+
+    story(told)
+
+
+def test_stopping_ends_what_is_played(story: Callable[[Told], None]) -> None:
+    async def told(world: World) -> None:
+        began = _now()
+        virtual_loop().call_later(1.0, world.phone.stop)
+        assert await world.phone.play([_clip(250)], barge_in=False) is None
+        assert _now() - began == pytest.approx(1.0, abs=0.1)
+        world.phone.stop()
+
+    story(told)
+
+
+def test_a_cancelled_play_is_silent_and_leaves_the_call_up(story: Callable[[Told], None]) -> None:
+    async def told(world: World) -> None:
+        playing = asyncio.ensure_future(world.phone.play([_clip(250)]))
+        await asyncio.sleep(1.0)
+        playing.cancel()
+        await asyncio.sleep(1.0)
+        assert max(world.heard().numbers) <= 52
+        assert not world.is_over
+        world.press("3")
+        assert await world.phone.collect(2.0) == "3"
+
+    story(told)
+
+
+@pytest.mark.parametrize("doing", ["play", "collect"])
+def test_a_person_who_hangs_up_ends_whatever_is_going_on(story: Callable[[Told], None], doing: str) -> None:
+    async def told(world: World) -> None:
+        virtual_loop().call_later(1.0, world.leave)
+        began = _now()
+        with pytest.raises(HungUp):
+            await (world.phone.play([_clip(250)]) if doing == "play" else world.phone.collect(5.0))
+        assert _now() - began == pytest.approx(1.0, abs=0.3)
+        with pytest.raises(HungUp):
+            await world.phone.play([_clip(10)])
+        with pytest.raises(HungUp):
+            await world.phone.collect(0)
+
+    story(told)
+
+
+def test_a_key_pressed_just_before_hanging_up_counts(story: Callable[[Told], None]) -> None:
+    async def told(world: World) -> None:
+        world.press("4")
+        await asyncio.sleep(0.5)
+        world.leave()
+        await asyncio.sleep(0.5)
+        assert await world.phone.collect(1.0) == "4"
+        with pytest.raises(HungUp):
+            await world.phone.collect(1.0)
+
+    story(told)
+
+
+def test_we_can_hang_up_twice(story: Callable[[Told], None]) -> None:
+    async def told(world: World) -> None:
+        await world.phone.hang_up()
+        await world.phone.hang_up()
+        await asyncio.sleep(0.5)
+        assert world.is_over
+        with pytest.raises(HungUp):
+            await world.phone.play([_clip(10)])
+
+    story(told)
+
+
+def test_what_the_person_says_reaches_the_ear(story: Callable[[Told], None]) -> None:
+    async def told(world: World) -> None:
+        heard = bytearray()
+        assert isinstance(world.phone, Listens)
+        world.phone.listen(heard.extend)
+        world.say(_clip(100, 500))
+        await world.phone.play([_clip(75)])
+        await world.phone.collect(1.0)
+        assert marks(bytes(heard)).numbers == list(range(500, 600))
+        assert len(heard) <= 3 * SAMPLE_RATE
+        world.phone.listen(None)
+        world.say(_clip(20, 900))
+        await world.phone.collect(2.0)
+        assert marks(bytes(heard)).numbers == list(range(500, 600))
+
+    story(told)
+
+
+def test_a_peer_that_put_us_on_hold_stops_no_dialogue() -> None:
+    async def told() -> None:
+        world, close = await _called()
+        world._theirs.hold("inactive")
+        await asyncio.sleep(0.5)
+        began = _now()
+        assert await world.phone.play([_clip(100)]) is None
+        assert _now() - began == pytest.approx(4.0, abs=0.1)
+        await close()
+
+    run_virtual(told())
