@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from config.models import Device, Operator, Settings
+from config.plans import Contact
 from voice.call import Call, CallEnd, MediaPlan
 from voice.clock import Clock
 from voice.journal import Journal
@@ -39,6 +40,7 @@ from voice.media.segment import SegmentInfo, segment_path
 from voice.media.watch import Thresholds
 from voice.rtp.transport import RtpSocket
 from voice.store import incidents as rows
+from voice.store.rows import Role as RowRole
 
 ENTRY: Mapping[type, str] = {
     FirstAudio: "first_audio",
@@ -55,12 +57,20 @@ ENTRY: Mapping[type, str] = {
 }
 """What each notice of a leg is called on the timeline."""
 
+_ROWS: Mapping[Role, RowRole] = {
+    Role.DEVICE: "device",
+    Role.OPERATOR: "operator",
+    Role.CONTACT: "contact",
+    Role.EMERGENCY: "emergency",
+}
+
 
 class Leg:
     """One leg of an incident, from before its ports are open until after its end."""
 
     role: Role
     operator_id: str | None = None
+    contact_id: str | None = None
     _call: Call | None = None
 
     def __init__(self, legs: "Legs", id: str, profile: Profile, direction: str) -> None:
@@ -79,7 +89,7 @@ class Leg:
             clock=self._legs.clock,
             rng=self._legs.random,
             signalling_host=host,
-            inband_dtmf=self.role is Role.OPERATOR,
+            inband_dtmf=self.role is not Role.DEVICE,
             thresholds=self._legs.thresholds,
             on_notice=self._notice,
         )
@@ -99,7 +109,7 @@ class Leg:
             connection,
             leg_id=self.id,
             incident_id=incident_id,
-            role="device" if self.role is Role.DEVICE else "operator",
+            role=_ROWS[self.role],
             operator_id=self.operator_id,
             call_id=call_id,
             peer=peer,
@@ -175,12 +185,11 @@ class DeviceLeg(Leg):
             self._call.redirect("sendrecv" if open else "recvonly")  # or the talk would not reach the device
 
 
-class OperatorLeg(Leg):
-    """A call with an operator. It belongs to an incident once he has answered."""
+class PersonLeg(Leg):
+    """A call with a person. It belongs to an incident once something has picked up."""
 
-    role = Role.OPERATOR
     on_quiet: Callable[[], object] = staticmethod(lambda: None)
-    """Called when nothing comes from his phone any more."""
+    """Called when nothing comes from the phone any more."""
 
     def _notice(self, notice: Notice) -> None:
         super()._notice(notice)
@@ -188,7 +197,7 @@ class OperatorLeg(Leg):
             self.on_quiet()
 
     def attach(self, call: Call, incident: LiveIncident) -> None:
-        """He answered: record what he says, and write the leg."""
+        """The call was answered: record what is said, and write the leg."""
         self._record(call, incident)
         self._legs.journal.post(
             partial(
@@ -200,6 +209,24 @@ class OperatorLeg(Leg):
                 at=self._legs.clock.now(),
             )
         )
+
+
+class OperatorLeg(PersonLeg):
+    """A call with an operator."""
+
+    role = Role.OPERATOR
+
+
+class ContactLeg(PersonLeg):
+    """A call with a contact. Recorded from the moment at which something picks up, be it a voicemail."""
+
+    role = Role.CONTACT
+
+
+class EmergencyLeg(PersonLeg):
+    """A call with a control room."""
+
+    role = Role.EMERGENCY
 
 
 class Legs:
@@ -233,6 +260,14 @@ class Legs:
         leg = OperatorLeg(self, self._name(), Profile.FULL, "sendrecv")
         leg.operator_id = operator.id
         return leg
+
+    def contact(self, contact: Contact) -> ContactLeg:
+        leg = ContactLeg(self, self._name(), Profile.FULL, "sendrecv")
+        leg.contact_id = contact.id
+        return leg
+
+    def emergency(self) -> EmergencyLeg:
+        return EmergencyLeg(self, self._name(), Profile.FULL, "sendrecv")
 
     def _name(self) -> str:
         return f"{self.random.getrandbits(48):012x}"

@@ -17,14 +17,11 @@ from voice.media.listening import Listener
 from voice.media.room import Member, Role, Voice
 from voice.media.tones import Sound, clip
 from voice.rtp.codecs import SAMPLE_RATE
+from voice.sign_of_life import SignOfLife
 
 BACK_SECONDS = 10.0
 REASON_SECONDS = 8.0
 """How long `#` waits for the reason code."""
-LIFE_SECONDS = 4.0
-"""How long a phone that has fallen silent may take to show that it is still there: three times it is asked."""
-LIFE_EVERY = 10.0
-"""Seconds until a phone that is there, and silent, is asked again."""
 FAREWELL_SECONDS = 0.4
 """The last confirmation is heard out before the leg is ended."""
 
@@ -59,10 +56,11 @@ class ListeningSession:
         self.actor = f"operator:{operator.id}"
         self._hooks = hooks
         self._given_back = False
-        self._asking = False
         self._listener = Listener(
             incident.audio, speed=speed, on_first_audio=self._first_audio, on_live=self._went_live
         )
+        self.went_quiet = SignOfLife(call, hooks.spawn, self._died).went_quiet
+        """For `OperatorLeg.on_quiet`."""
         self.member = Member(leg_id, Role.OPERATOR, received=call.media.received, listener=self._listener)
 
     @property
@@ -108,6 +106,13 @@ class ListeningSession:
         """3: leave out the rest and hear what happens now."""
         self._listener.to_live()
         self._sound(Sound.LIVE)
+
+    async def toggle_confer(self) -> None:
+        """4: contacts, control room and other operators hear the operator, the worker does not; or not any more."""
+        on = self.member.voice is not Voice.CONFER
+        legs = self.incident.room.confer(self.member, on)
+        self.incident.note("confer_on" if on else "confer_off", {"gates": legs}, actor=self.actor)
+        self._sound(Sound.CONFER_ON if on else Sound.CONFER_OFF)
 
     async def call_device_back(self) -> None:
         """5: call the device back, if its call is over, or dead."""
@@ -155,6 +160,7 @@ class ListeningSession:
         "1": toggle_talk,
         "2": back,
         "3": to_live,
+        "4": toggle_confer,
         "5": call_device_back,
         "7": mark,
         "9": ask_help,
@@ -173,6 +179,9 @@ class ListeningSession:
         room, incident = self.incident.room, self.incident
         room.join(self.member)
         self.call.media.source = room.source_for(self.member)
+        for other in room.members:
+            if other.role is Role.CONTACT:  # operators are told by `joined_by_another`
+                other.tones.play(clip(Sound.OPERATOR_JOINED))
         incident.listeners.add(self.operator.id)
         incident.wants_help = False
         waited = (incident.clock.now() - incident.opened_at).total_seconds()
@@ -195,29 +204,14 @@ class ListeningSession:
         else:
             incident.on_change(incident)
 
-    def went_quiet(self) -> None:
-        """Nothing comes from his phone: muted perhaps, or dead."""
-        if not self._asking:
-            self._asking = True
-            self._hooks.spawn(self._ask_for_life())
-
-    async def _ask_for_life(self) -> None:
-        """A phone that died must not keep the alarm: without a sign of life its leg is over."""
-        try:
-            while self.call.up and self.call.media.quiet_for >= 1.0:
-                if not await self.call.gives_sign_of_life(LIFE_SECONDS):
-                    self.incident.note("no_sign_of_life", {"leg": self.member.id})
-                    self.call.hang_up("no sign of life")
-                    return
-                await asyncio.wait([self.call.ended], timeout=LIFE_EVERY)
-        finally:
-            self._asking = False
-
     async def _farewell(self) -> None:
         await asyncio.wait([self.call.ended], timeout=FAREWELL_SECONDS)
         self.call.hang_up()
 
     # -- small things --
+
+    def _died(self) -> None:
+        self.incident.note("no_sign_of_life", {"leg": self.member.id})
 
     def _sound(self, sound: Sound) -> None:
         self.member.tones.play(clip(sound))

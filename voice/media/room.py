@@ -2,13 +2,17 @@
 
 =========  ==================================================================================================
 device     the people who talk, and nothing else. Its gate is open only while somebody talks.
-operator   its `Listener` (the incident from second 0), the other people who talk, its own confirmation sounds
-others     contacts and emergency services: the devices live, the other people who talk, their own sounds
+operator   its `Listener` (the incident from second 0), the other people who talk or confer, its own sounds
+others     contacts and emergency services: the same; without a listener, the devices live
 =========  ==================================================================================================
 
-Nobody hears himself (mix-minus): the sum of all who talk is made once per tick, and each talker's own part
+Who *talks* is heard by everybody; who *confers* is heard by the people and by no device: so operator, contact and
+control room can speak about a silent alarm while the worker's badge stays silent.
+
+Nobody hears himself (mix-minus): the sum of all who speak is made once per tick, and each speaker's own part
 is taken off his copy, exactly, before the one saturation at the end. Who has only one signal to hear gets
-its bytes untouched.
+its bytes untouched. Before that, each voice is brought to a common level (`levels.py`) if it is far from it; what is
+recorded is what was received.
 
 While an operator is catching up, he hears the past, and only the past: another operator's "the ambulance is
 there" laid over the moment of the fall would make two times one. What was said meanwhile is not lost to
@@ -16,7 +20,7 @@ him: he is told by a sound that others are there, and key 3 leads to live. (His 
 heard.)
 
 The room is driven by its legs, which ask for their frames once per tick; `tick` tells it when a new one has
-begun.
+begun. Whenever the set of who hears whom changes, `on_hearing` is told, for the timeline.
 """
 
 from __future__ import annotations
@@ -29,6 +33,7 @@ import numpy as np
 
 from voice.errors import UsageError
 from voice.media.gate import Gate, Source
+from voice.media.levels import Leveller, lowered
 from voice.media.listening import IncidentAudio, Listener, Mode
 from voice.media.live_reader import PLAYOUT_DELAY, LiveReader
 from voice.media.mixing import Linear, Sum, alaw, audible, linear
@@ -49,10 +54,15 @@ class Voice(StrEnum):
 
     LISTEN = "listen"
     """Recorded, heard by nobody."""
+    CONFER = "confer"
+    """Heard by the other people, and by no device."""
     TALK = "talk"
     """Heard by everybody else; opens the gates of the devices."""
     MUTED = "muted"
-    """As `listen`, and `talk` is refused until the mute is lifted: a leg on hold, say."""
+    """As `listen`, and `talk` and `confer` are refused until the mute is lifted: a leg on hold, say."""
+
+
+_SPEAKS = (Voice.TALK, Voice.CONFER)
 
 
 @dataclass(eq=False, slots=True)
@@ -71,7 +81,13 @@ class Member:
     tones: Player = field(default_factory=Player)
     """Heard by this member alone. Never played to a device."""
     voice: Voice = Voice.LISTEN
+    ducks: bool = False
+    """Whether the devices are fainter while `tones` plays: for who is spoken to, and has to understand it."""
+    _confers: bool = False  # what `voice` returns to when talk ends
     _live: LiveReader | None = None
+    _said: Leveller = field(default_factory=Leveller)
+    _heard: Leveller = field(default_factory=Leveller)
+    _catches_up: bool = False  # as the timeline knows it
 
     def begin(self, delay: int) -> None:
         """What this leg says is wanted from now on; nothing of what it said before."""
@@ -79,15 +95,40 @@ class Member:
             self._live = LiveReader(self.received, self.received.end, delay=delay)
 
     def speech(self, delay: int) -> bytes | None:
-        """The next frame of what this leg says; None when there is nothing but silence."""
+        """The next frame of what this leg says, levelled; None when there is nothing but silence."""
         if self._live is None:
             self.begin(delay)
         frame = self._live.frame() if self._live is not None else None
-        return frame if audible(frame) else None
+        return self._said.apply(frame) if frame is not None and audible(frame) else None
+
+    def listen(self) -> bytes | None:
+        """The next frame of the incident from where this person is in it, levelled."""
+        frame = self.listener.frame() if self.listener is not None else None
+        return self._heard.apply(frame) if frame is not None else None
 
     def hush(self) -> None:
         """What this leg says is not wanted any more."""
         self._live = None
+
+    @property
+    def catches_up(self) -> bool:
+        """Whether this person hears the past, and so nobody else."""
+        return self.listener is not None and self.listener.mode is Mode.CATCHING_UP
+
+
+@dataclass(frozen=True, slots=True)
+class Ear:
+    """Whom one member of a room hears."""
+
+    leg: str
+    role: Role
+    voice: Voice
+    hears: tuple[str, ...]
+    """Legs: devices, and people who speak."""
+
+
+def _nobody_asks(ears: Sequence[Ear]) -> None:
+    return None
 
 
 class Room:
@@ -101,15 +142,19 @@ class Room:
         self, tick: Callable[[], int], audio: IncidentAudio | None = None, *, delay: int = PLAYOUT_DELAY
     ) -> None:
         self.audio = IncidentAudio() if audio is None else audio
+        self.on_hearing: Callable[[Sequence[Ear]], None] = _nobody_asks
+        """Called whenever the set of who hears whom has changed, after the gates have."""
         self._tick = tick
         self._delay = delay
         self._members: dict[str, Member] = {}
+        self._known: dict[str, tuple[str, ...]] = {}  # who heard whom when `on_hearing` was last called
         self._mixed_at: int | None = None
-        self._said: dict[str, bytes] = {}  # this tick, by talker
+        self._said: dict[str, bytes] = {}  # this tick, by speaker
+        self._to_devices: list[str] = []  # this tick, whose speech is for the devices
         self._from_devices: list[bytes] = []  # this tick, for those without a listener
         self._linear: dict[str, Linear] = {}
         self._total: Sum = np.zeros(FRAME_SAMPLES, np.int32)
-        self._to_all: bytes | None = None  # the sum of all talkers, once somebody has needed it
+        self._mixed: dict[tuple[str, ...], bytes] = {}  # sums of speakers, once somebody has needed them
 
     @property
     def members(self) -> Sequence[Member]:
@@ -120,35 +165,47 @@ class Room:
         """Those whom the devices hear."""
         return tuple(member for member in self._members.values() if member.voice is Voice.TALK)
 
+    @property
+    def hearing(self) -> Sequence[Ear]:
+        """Who hears whom."""
+        return tuple(Ear(m.id, m.role, m.voice, self._heard_by(m)) for m in self._members.values())
+
     def join(self, member: Member) -> list[str]:
         """Take a leg in. Returns the ids of the legs whose gates opened."""
         if member.id in self._members:
             raise UsageError(f"leg {member.id} is in the room already")
         self._members[member.id] = member
+        member._catches_up = member.catches_up
         if member.role is Role.DEVICE and member.received is not None:
             self.audio.append(member.received)
-        return self._settle_gates()
+        return self._settle()
 
     def leave(self, member: Member) -> list[str]:
         """Let a leg go, or take note that it is gone. Returns the ids of the legs whose gates shut."""
         if self._members.pop(member.id, None) is None:
             return []
-        member.voice = Voice.LISTEN
+        member.voice, member._confers = Voice.LISTEN, False
         member.hush()
         shut = [member.id] if member.role is Role.DEVICE and member.gate and member.gate.set(False) else []
-        return shut + self._settle_gates()
+        return shut + self._settle()
 
     def talk(self, member: Member, on: bool) -> list[str]:
         """Let a person be heard, or not any more. Returns the ids of the legs whose gates changed.
 
-        Refused (nothing changes) while the person is muted.
+        Who conferred before he talked confers again when he stops. Refused (nothing changes) while he is muted.
         """
         if member.voice is Voice.MUTED:
             return []
-        return self._set_voice(member, Voice.TALK if on else Voice.LISTEN)
+        return self._set_voice(member, Voice.TALK if on else Voice.CONFER if member._confers else Voice.LISTEN)
+
+    def confer(self, member: Member, on: bool) -> list[str]:
+        """Let the other people hear a person, and no device; or not any more. Ends `talk`. Returns as `talk`."""
+        if member.voice is Voice.MUTED:
+            return []
+        return self._set_voice(member, Voice.CONFER if on else Voice.LISTEN)
 
     def mute(self, member: Member, on: bool) -> list[str]:
-        """Take the voice from a person, or lift that: then he listens, and may talk. Returns as `talk`."""
+        """Take the voice from a person, or lift that: then he listens, and may speak. Returns as `talk`."""
         if on == (member.voice is Voice.MUTED):
             return []
         return self._set_voice(member, Voice.MUTED if on else Voice.LISTEN)
@@ -166,73 +223,101 @@ class Room:
             self._mixed_at = now
             self._collect()
         if member.role is Role.DEVICE:
-            return self._combine(member, (), others=True)
-        others = True
+            return self._combine((), self._to_devices)
         heard = list(self._from_devices)
         if member.listener is not None:
-            frame = member.listener.frame()
+            frame = member.listen()
             heard = [frame] if frame is not None else []
-            others = member.listener.mode is not Mode.CATCHING_UP
+            self._follow(member)
         tone = member.tones.frame()
         if tone is not None:
-            heard.append(tone)
-        return self._combine(member, heard, others=others)
+            heard = [*(map(lowered, heard) if member.ducks else heard), tone]
+        return self._combine(heard, [] if member.catches_up else [id for id in self._said if id != member.id])
+
+    # -- who speaks, who hears --
 
     def _set_voice(self, member: Member, voice: Voice) -> list[str]:
         if self._members.get(member.id) is not member:
             raise UsageError(f"leg {member.id} is not in the room")
         if member.role is Role.DEVICE:
             raise UsageError("a device is always heard; only people talk or do not")
+        member._confers = voice is Voice.CONFER or (voice is Voice.TALK and member._confers)
         if voice is not member.voice:
-            member.voice = voice
-            member.hush()
-            if voice is Voice.TALK:
+            spoke, member.voice = member.voice in _SPEAKS, voice
+            if voice not in _SPEAKS:
+                member.hush()
+            elif voice is Voice.TALK or not spoke:  # what he said to the people alone is not for the device
                 member.begin(self._delay)
-        return self._settle_gates()
+        return self._settle()
 
-    def _settle_gates(self) -> list[str]:
-        """A device's gate is open exactly while somebody talks."""
+    def _settle(self) -> list[str]:
+        """A device's gate is open exactly while somebody talks. Returns the ids of the legs whose gates changed."""
         open = bool(self.talking)
-        return [
+        changed = [
             member.id
             for member in self._members.values()
             if member.role is Role.DEVICE and member.gate is not None and member.gate.set(open)
         ]
+        self._tell()
+        return changed
+
+    def _follow(self, member: Member) -> None:
+        """Who comes from the past into the present hears the others, and the other way round."""
+        if member.catches_up is not member._catches_up:
+            member._catches_up = member.catches_up
+            self._tell()
+
+    def _tell(self) -> None:
+        ears = self.hearing
+        heard = {ear.leg: ear.hears for ear in ears if ear.hears}
+        if heard != self._known:
+            self._known = heard
+            self.on_hearing(ears)
+
+    def _heard_by(self, member: Member) -> tuple[str, ...]:
+        others = [other for other in self._members.values() if other is not member]
+        if member.role is Role.DEVICE:
+            return tuple(other.id for other in others if other.voice is Voice.TALK)
+        people = not member.catches_up
+        return tuple(o.id for o in others if o.role is Role.DEVICE or (people and o.voice in _SPEAKS))
+
+    # -- mixing --
 
     def _collect(self) -> None:
         """Once per tick: what everybody says."""
         members = self._members.values()
-        self._said = {member.id: frame for member in self.talking if (frame := member.speech(self._delay)) is not None}
+        speakers = [member for member in members if member.voice in _SPEAKS]
+        self._said = {member.id: frame for member in speakers if (frame := member.speech(self._delay)) is not None}
+        self._to_devices = [member.id for member in speakers if member.voice is Voice.TALK and member.id in self._said]
         self._from_devices = []
         if any(member.role is not Role.DEVICE and member.listener is None for member in members):
             devices = (member.speech(self._delay) for member in members if member.role is Role.DEVICE)
             self._from_devices = [frame for frame in devices if frame is not None]
         self._linear = {}
-        self._to_all = None
+        self._mixed = {}
         if len(self._said) > 1:
             self._linear = {id: linear(frame) for id, frame in self._said.items()}
             self._total = np.sum(list(self._linear.values()), axis=0, dtype=np.int32)
 
-    def _combine(self, member: Member, heard: Sequence[bytes], *, others: bool) -> bytes | None:
-        """The signals of `heard` and, if wanted, of all who talk but `member`."""
-        talkers = [id for id in self._said if id != member.id] if others else []
-        if not talkers and len(heard) < 2:
-            return heard[0] if heard else None
-        if len(talkers) == 1 and not heard:
-            return self._said[talkers[0]]
-        if not heard and len(talkers) == len(self._said):
-            if self._to_all is None:
-                self._to_all = alaw(self._total)
-            return self._to_all
-        return alaw(self._sum(member, talkers, heard))
+    def _combine(self, heard: Sequence[bytes], speakers: Sequence[str]) -> bytes | None:
+        """The signals of `heard` and of `speakers`, as one."""
+        if len(heard) + len(speakers) < 2:
+            return next(iter((*heard, *(self._said[id] for id in speakers))), None)
+        if heard:
+            return alaw(self._sum(speakers, heard))
+        key = tuple(speakers)
+        if key not in self._mixed:
+            self._mixed[key] = alaw(self._sum(speakers, ()))
+        return self._mixed[key]
 
-    def _sum(self, member: Member, talkers: Sequence[str], heard: Sequence[bytes]) -> Sum:
-        if len(talkers) > 1:
-            own = self._linear.get(member.id)
-            total = self._total.copy() if own is None else self._total - own
+    def _sum(self, speakers: Sequence[str], heard: Sequence[bytes]) -> Sum:
+        if len(self._said) - len(speakers) < len(speakers) > 1:
+            total = self._total.copy()
+            for id in self._said.keys() - set(speakers):
+                total -= self._linear[id]
         else:
             total = np.zeros(FRAME_SAMPLES, np.int32)
-            for id in talkers:
+            for id in speakers:
                 total += linear(self._said[id])
         for frame in heard:
             total += linear(frame)

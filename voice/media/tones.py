@@ -31,6 +31,9 @@ class Sound(StrEnum):
     """From now on the worker hears you."""
     TALK_OFF = "talk_off"
     """The worker does not hear you any more."""
+    CONFER_ON = "confer_on"
+    """From now on the other people hear you, and the worker does not."""
+    CONFER_OFF = "confer_off"
     BACK = "back"
     LIVE = "live"
     MARK = "mark"
@@ -49,6 +52,8 @@ _MELODIES: dict[Sound, tuple[tuple[int, int], ...]] = {  # (Hz, ms); 0 Hz is a r
     Sound.ACCEPTED: ((1000, 60),),
     Sound.TALK_ON: ((440, 80), (660, 80), (880, 120)),
     Sound.TALK_OFF: ((880, 80), (660, 80), (440, 120)),
+    Sound.CONFER_ON: ((500, 60), (0, 40), (625, 60), (0, 40), (780, 80)),
+    Sound.CONFER_OFF: ((780, 60), (0, 40), (625, 60), (0, 40), (500, 80)),
     Sound.BACK: ((600, 60), (0, 40), (600, 60), (0, 40), (480, 80)),
     Sound.LIVE: ((600, 80), (900, 120)),
     Sound.MARK: ((1050, 40), (0, 40), (1050, 40)),

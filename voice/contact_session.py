@@ -1,0 +1,380 @@
+"""One contact on one incident: from the moment he has taken the alarm until his call is over.
+
+He listens silently, live; nobody hears him until he presses 1 (the worker) or 5 (the operators). Every key is
+confirmed by voice, over what he hears. What comes next (the plan goes on, another one is rung) is not decided here:
+`run` says how it ended, as soon as that is known, and the last words are spoken beside it.
+"""
+
+import asyncio
+import hmac
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, ClassVar, Protocol
+
+from config.plans import Contact, keyed
+from voice.call import Call
+from voice.incidents.lifecycle import REASON_KEYS, Reason, State
+from voice.live_incidents import LiveIncident
+from voice.media.listening import Listener
+from voice.media.room import Member, Role, Voice
+from voice.media.tones import Sound, clip
+from voice.rtp.codecs import ALAW_SILENCE, SAMPLE_RATE
+from voice.sign_of_life import SignOfLife
+from voice.sip.session import EndCause
+
+ANSWER_SECONDS = 8.0
+"""How long a question waits for its key, once it has been spoken."""
+CODE_TRIES = 3
+LONGEST_CODE = 16
+SAY_PATIENCE = 3.0
+"""Seconds that a prompt may take to be made. Past that a sound takes its place."""
+FAREWELL_SECONDS = 20.0
+"""The last words are heard out before the leg is ended, if they take no longer than this."""
+
+
+class ContactEnd(StrEnum):
+    """How a session ended."""
+
+    HUNG_UP = "hung up"
+    """The contact did. He still has the alarm."""
+    PASSED_ON = "passed on"
+    CLOSED = "closed"
+    """He resolved the incident, with the code word."""
+    DURESS = "duress"
+    """He gave the duress word: he believes nothing of what was said, and the plan goes on without him."""
+    LOST = "lost"
+    """His leg died; nobody hung up."""
+    RESOLVED = "resolved"
+    """Somebody else resolved the incident."""
+    LET_GO = "let go"
+    """`ContactSession.told`: somebody else has it."""
+
+
+class Say(Protocol):
+    """Makes a prompt: A-law in the language of this contact. Raises nothing; empty when nothing can be said."""
+
+    def __call__(self, prompt: str, /, **values: str) -> Awaitable[bytes]: ...
+
+
+@dataclass(slots=True)
+class ContactHooks:
+    """What a session asks of the service. Actors are named as on the timeline: `contact:anna`."""
+
+    ring_operators: Callable[[LiveIncident, str], None]
+    """A contact wants to speak with an operator, and none is on the incident."""
+    ask_emergency: Callable[[LiveIncident, str], bool]
+    """A contact has confirmed that the emergency services are to be called. False: the plan has no way to."""
+    duress: Callable[[LiveIncident, str], None]
+    """A contact gave the duress word. Whatever this does makes no sound in his call."""
+    memo: Callable[[LiveIncident], Awaitable[bytes | None]]
+    """The amber memo in A-law; None when there is none."""
+    heard: Callable[[LiveIncident, float], None]
+    """The first audio of the incident reached a human, so many seconds after the alarm."""
+    spawn: Callable[[Coroutine[Any, Any, Any]], object]
+    """Runs something beside the session, supervised."""
+
+
+class ContactSession:
+    """What a contact's keys do. The table `KEYS` is the manual; `taker.menu` reads it out."""
+
+    def __init__(
+        self,
+        contact: Contact,
+        incident: LiveIncident,
+        call: Call,
+        leg_id: str,
+        say: Say,
+        hooks: ContactHooks,
+        *,
+        speed: float = 1.5,
+    ) -> None:
+        self.contact = contact
+        self.incident = incident
+        self.call = call
+        self.actor = f"contact:{contact.id}"
+        self._make = say
+        self._hooks = hooks
+        self._end: ContactEnd | None = None
+        self._last_words: tuple[str, dict[str, str]] | None = None
+        self._decided: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._tries = CODE_TRIES
+        self._forced = False  # the duress word was given
+        self._went_back = False
+        self._listener = Listener(
+            incident.audio,
+            position=incident.audio.end,
+            speed=speed,
+            on_first_audio=self._first_audio,
+            on_live=self._went_live,
+        )
+        self.member = Member(leg_id, Role.CONTACT, received=call.media.received, listener=self._listener, ducks=True)
+        self.went_quiet = SignOfLife(call, hooks.spawn, self._died).went_quiet
+        """For `ContactLeg.on_quiet`."""
+
+    async def run(self) -> ContactEnd:
+        """Until it is known how it ends. Who is still on the line then hears why, and is let go, beside this."""
+        self._join()
+        end = None
+        try:
+            await self._attend()
+            end = self._how_it_ended()
+            return end
+        finally:
+            self._part(end)
+
+    def told(self, prompt: str, **values: str) -> None:
+        """He is told something (`taker.taken_by`, who) and let go: somebody else has the alarm."""
+        self._decide(ContactEnd.LET_GO, prompt, **values)
+
+    async def press(self, digit: str) -> None:
+        """One key. Whatever is being said stops."""
+        self.member.tones.stop()
+        action = self.KEYS.get(digit)
+        if action is None:
+            await self._say("taker.unknown_key")
+            return
+        if self.incident.state is State.ACKNOWLEDGED:
+            self.incident.change(State.IN_PROGRESS, actor=self.actor)
+        await action(self)
+
+    # -- keys --
+
+    async def menu(self) -> None:
+        """0: the menu again."""
+        await self._say("taker.menu")
+
+    async def toggle_talk(self) -> None:
+        """1: the worker hears the contact, or does not any more."""
+        on = self.member.voice is not Voice.TALK
+        if on and not self.incident.connected:
+            await self._say("taker.not_connected")
+            return
+        gates = self.incident.room.talk(self.member, on)
+        self.incident.note("talk_on" if on else "talk_off", {"gates": gates}, actor=self.actor)
+        await self._say("taker.talk_on" if on else "taker.talk_off")
+
+    async def from_start(self) -> None:
+        """2: hear the alarm from second 0, faster than it was, until live."""
+        self._went_back = True
+        self._listener.back(self._listener.position / SAMPLE_RATE)
+        await self._say("taker.from_start")
+
+    async def to_live(self) -> None:
+        """3: leave out the rest and hear what happens now."""
+        self._listener.to_live()
+        await self._say("taker.live")
+
+    async def memo(self) -> None:
+        """4: hear what the worker said beforehand. Any key ends it."""
+        memo = await self._hooks.memo(self.incident)
+        if memo is None:
+            await self._say("taker.no_memo")
+            return
+        self.incident.note("memo_heard", {"leg": self.member.id}, actor=self.actor)
+        await self._say("taker.memo")
+        self.member.tones.play(memo)
+
+    async def join_operators(self) -> None:
+        """5: be heard by the operators, not by the worker; or not any more. Rings them if none is there."""
+        on = self.member.voice is not Voice.CONFER
+        gates = self.incident.room.confer(self.member, on)
+        self.incident.note("confer_on" if on else "confer_off", {"gates": gates}, actor=self.actor)
+        if not on:
+            await self._say("taker.confer_off")
+        elif self._sound_for_operators(Sound.CONFER_ON):
+            await self._say("taker.confer_on")
+        else:
+            self._hooks.ring_operators(self.incident, self.actor)
+            await self._say("taker.operators_ring")
+
+    async def pass_on(self) -> None:
+        """6: give the alarm to the next one."""
+        self.incident.note("passed_on", {"leg": self.member.id}, actor=self.actor)
+        self._decide(ContactEnd.PASSED_ON, "taker.passed_on")
+
+    async def call_emergency(self) -> None:
+        """8, and 8 again: call the emergency services."""
+        if await self._ask("taker.emergency_confirm") != "8":
+            await self._say("taker.emergency_not_called")
+            return
+        asked = self._hooks.ask_emergency(self.incident, self.actor)
+        await self._say("taker.emergency_called" if asked else "taker.emergency_impossible")
+
+    async def close(self) -> None:
+        """#, the code word, #, the reason: close the alarm. The duress word does the opposite and sounds the same."""
+        customer = self.incident.customer
+        words = [customer.close_word, customer.duress_word] if customer else []
+        if not any(words) or not self._tries:
+            await self._say("taker.code_refused" if any(words) else "taker.no_code_word")
+            return
+        code = await self._code()
+        if not code:
+            await self._say("taker.not_closed")
+            return
+        closes, forced = (bool(word) and _same(code, keyed(word or "")) for word in words)
+        if not (closes or forced):
+            await self._wrong()
+            return
+        if forced and not self._forced:
+            self._forced = True
+            self._hooks.duress(self.incident, self.actor)
+        reason = REASON_KEYS.get(await self._ask("taker.reason") or "")
+        if reason not in _REASONS:
+            await self._say("taker.not_closed")
+        elif self.incident.state is not State.RESOLVED:
+            self._decide(ContactEnd.CLOSED, "taker.closed")
+            if not self._forced:
+                detail = {"proof": "code word"}
+                self.incident.change(State.RESOLVED, actor=self.actor, reason=reason, detail=detail)
+
+    async def _code(self) -> str | None:
+        """What is keyed up to the next #; None when that is broken off."""
+        code = ""
+        digit = await self._ask("taker.code_word")
+        while digit is not None and digit != "#" and len(code) < LONGEST_CODE:
+            code += digit
+            digit = await self._digit(ANSWER_SECONDS)
+        return code if digit == "#" else None
+
+    async def _wrong(self) -> None:
+        self._tries -= 1
+        self.incident.note("code_word_wrong", {"left": self._tries}, actor=self.actor)
+        if self._tries:
+            await self._say("taker.code_wrong", left=str(self._tries))
+        else:
+            await self._say("taker.code_refused")
+
+    KEYS: ClassVar[dict[str, Callable[["ContactSession"], Awaitable[None]]]] = {
+        "0": menu,
+        "1": toggle_talk,
+        "2": from_start,
+        "3": to_live,
+        "4": memo,
+        "5": join_operators,
+        "6": pass_on,
+        "8": call_emergency,
+        "#": close,
+    }
+
+    # -- coming and going --
+
+    def _join(self) -> None:
+        room, incident = self.incident.room, self.incident
+        self._sound_for_operators(Sound.OPERATOR_JOINED)
+        room.join(self.member)
+        self.call.media.source = room.source_for(self.member)
+        incident.note("contact_joined", {"leg": self.member.id, "after_s": self._after(2)}, actor=self.actor)
+
+    async def _attend(self) -> None:
+        greeting = ["taker.menu"] if self.incident.connected else ["taker.no_live_audio", "taker.menu"]
+        for prompt in greeting:
+            self.member.tones.play(await self._words(prompt, {}))
+        while self._end is None and (digit := await self._digit(None)) is not None:
+            await self.press(digit)
+
+    def _how_it_ended(self) -> ContactEnd:
+        if self._end is None and self.incident.state is State.RESOLVED:
+            self._decide(ContactEnd.RESOLVED, "taker.resolved")
+        end = self._end
+        if end is None:
+            cause = self.call.ended.result() if self.call.ended.done() else None
+            hung_up = cause is not None and cause.by_peer and cause.cause is EndCause.BYE
+            end = ContactEnd.HUNG_UP if hung_up else ContactEnd.LOST
+        by_others = end in (ContactEnd.RESOLVED, ContactEnd.LET_GO)
+        return ContactEnd.DURESS if self._forced and not by_others else end
+
+    def _decide(self, end: ContactEnd, prompt: str, **values: str) -> None:
+        """How it ends, and what is said last. The first decision stands."""
+        if self._end is None:
+            self._end, self._last_words = end, (prompt, values)
+            self._decided.set_result(None)
+
+    def _part(self, end: ContactEnd | None) -> None:
+        if end is not None and self._last_words is not None and self.call.up:
+            self._hooks.spawn(self._farewell(end, *self._last_words))
+        else:
+            self._leave(end or ContactEnd.LOST)
+
+    async def _farewell(self, end: ContactEnd, prompt: str, values: dict[str, str]) -> None:
+        try:
+            self.incident.room.confer(self.member, False)  # nobody hears him any more
+            spoken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            await self._say(prompt, **values)
+            self.member.tones.play(_PAUSE, lambda played: spoken.set_result(None))
+            either: list[asyncio.Future[Any]] = [spoken, self.call.ended]
+            await asyncio.wait(either, timeout=FAREWELL_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._leave(end)
+
+    def _leave(self, end: ContactEnd) -> None:
+        gates = self.incident.room.leave(self.member)
+        detail = {"leg": self.member.id, "end": end.value, "gates": gates}
+        self.incident.note("contact_left", detail, actor=self.actor)
+        self.call.hang_up()
+
+    # -- small things --
+
+    def _died(self) -> None:
+        self.incident.note("no_sign_of_life", {"leg": self.member.id})
+
+    def _sound_for_operators(self, sound: Sound) -> bool:
+        """Plays it to the operators in the room. Whether there are any."""
+        operators = [member for member in self.incident.room.members if member.role is Role.OPERATOR]
+        for member in operators:
+            member.tones.play(clip(sound))
+        return bool(operators)
+
+    async def _say(self, prompt: str, **values: str) -> None:
+        """Says it to the contact alone, in place of what is being said."""
+        words = await self._words(prompt, values)
+        self.member.tones.stop()
+        self.member.tones.play(words)
+
+    async def _words(self, prompt: str, values: dict[str, str]) -> bytes:
+        """A prompt that cannot be made in time is a sound: the key was taken all the same."""
+        try:
+            words = await asyncio.wait_for(self._make(prompt, **values), SAY_PATIENCE)
+        except TimeoutError:
+            words = b""
+        return words or clip(Sound.ACCEPTED)
+
+    async def _ask(self, prompt: str) -> str | None:
+        """The key that answers a question. It may come before the question has been spoken to its end."""
+        await self._say(prompt)
+        digit = await self._digit(self.member.tones.queued + ANSWER_SECONDS)
+        self.member.tones.stop()
+        return digit
+
+    def _after(self, digits: int) -> float:
+        """Seconds since the alarm."""
+        return round((self.incident.clock.now() - self.incident.opened_at).total_seconds(), digits)
+
+    def _first_audio(self) -> None:
+        begun = round(self._listener.position / SAMPLE_RATE, 2)
+        self.incident.note("first_audio_heard", {"after_s": self._after(3), "from_s": begun}, actor=self.actor)
+        self._hooks.heard(self.incident, self._after(3))
+
+    def _went_live(self) -> None:
+        if self._went_back:
+            self.incident.note("listening_live", actor=self.actor)
+
+    async def _digit(self, seconds: float | None) -> str | None:
+        """The next key; None when the time is over, or how the session ends is known."""
+        digit = asyncio.ensure_future(self.call.digits.get())
+        over: set[asyncio.Future[Any]] = {digit, self.call.ended, self.incident.resolved, self._decided}
+        try:
+            await asyncio.wait(over, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            return digit.result() if digit.done() else None
+        finally:
+            digit.cancel()
+
+
+_REASONS = (Reason.GENUINE, Reason.FALSE, Reason.TEST)
+"""What a contact may close an alarm with."""
+_PAUSE = ALAW_SILENCE * round(0.2 * SAMPLE_RATE)
+
+
+def _same(code: str, word: str) -> bool:
+    """Compared in the same time, whatever is right of it."""
+    return hmac.compare_digest(code.encode(), word.encode())
