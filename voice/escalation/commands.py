@@ -7,6 +7,8 @@ call that a command starts is named by that key.
 from dataclasses import dataclass
 from typing import Literal
 
+Channel = Literal["sms", "email"]
+
 
 @dataclass(frozen=True, slots=True)
 class Ring:
@@ -34,7 +36,7 @@ class Send:
 
     key: str
     contact: str
-    channel: Literal["sms", "email"]
+    channel: Channel
     text: str = ""
     """What the plan adds to the standard text."""
     link: bool = False

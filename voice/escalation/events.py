@@ -106,8 +106,17 @@ class PassedOn:
 
 
 @dataclass(frozen=True, slots=True)
+class OperatorRings:
+    """An operator's phone rings for this alarm: operators can be reached."""
+
+    operator: str
+
+
+@dataclass(frozen=True, slots=True)
 class OperatorJoined:
     operator: str
+    leg: str = ""
+    """His leg. With it, an event that comes late or twice is told from one of another leg."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +125,7 @@ class OperatorLeft:
 
     operator: str
     gave_back: bool = False
+    leg: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +165,8 @@ class EmergencyAsked:
     """A person confirmed that the emergency services are to be called."""
 
     by: str
+    request: str = ""
+    """Names the request, so that it counts once even if it is delivered twice; "": each counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +215,7 @@ Event = (
     | LegLost
     | HungUp
     | PassedOn
+    | OperatorRings
     | OperatorJoined
     | OperatorLeft
     | Acknowledged

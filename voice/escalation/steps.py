@@ -1,0 +1,171 @@
+"""Rules about the course of a plan: when a step begins, what holds it, what comes after it.
+
+    step        begins with                          goes on when
+    ──────────  ───────────────────────────────────  ──────────────────────────────────────────────────────────
+    ring        everybody's first number, or the     nobody is left on the line or in the queue; where operators
+                first person's; operators too        are rung, `seconds` are over, too. Then the next round
+    message     the messages                         at once
+    emergency   see `control_room`                   the call is over, or nobody confirmed it in `seconds`
+    wait        nothing                              the time is over
+
+After the last step the plan starts again from the top, or stops where that is agreed in writing. Whatever happens, a
+state that escalates has a deadline: each rule here ends in a call that has one, in a moment to wait for, or goes on.
+"""
+
+from datetime import datetime, timedelta
+
+from config.plans import Contact
+from voice.escalation import calling, control_room
+from voice.escalation.commands import Channel, RaiseTechnical, Send
+from voice.escalation.state import Sent
+from voice.escalation.targets import OPERATORS, callable_now, people, text_number
+from voice.escalation.turn import Turn
+from voice.incidents.kinds import Kind
+
+REMIND = 600.0
+"""Seconds before a step sends its messages again. A plan whose calls all fail is through in seconds, and starts again
+every few seconds: that may not bury people in text messages."""
+
+
+def advance(turn: Turn) -> None:
+    """Go on with the plan until something holds it."""
+    while turn.escalating and not turn.state.exhausted:
+        if turn.state.begun and turn.state.queue and not turn.state.ringing:
+            _ring_next(turn)
+        elif _held(turn):
+            return
+        elif turn.state.begun:
+            _next(turn)
+        else:
+            _begin(turn)
+
+
+def again(turn: Turn) -> None:
+    """The step from its first round, now; the plan from the top, if it had ended."""
+    if turn.state.exhausted:
+        from_the_top(turn)
+    else:
+        turn.set(begun=False, round=0, queue=(), step_due=turn.now)
+
+
+def onwards(turn: Turn, first: str | None = None) -> None:
+    """Who comes after a contact that was rung: with `first`, before anybody else."""
+    if turn.state.exhausted:
+        from_the_top(turn)
+    elif turn.step.order == "all":
+        turn.set(begun=False, queue=(), step_due=turn.now)
+    else:
+        queue = (() if first is None else (first,)) + turn.state.queue
+        turn.set(begun=True, queue=queue, step_due=_operators_until(turn))
+
+
+def from_the_top(turn: Turn, wait: float = 0.0) -> None:
+    """A new lap, after `wait` seconds."""
+    turn.set(step=0, round=0, lap=turn.state.lap + 1, begun=False, queue=(), step_due=turn.later(wait))
+    turn.set(passed=(), tried=False, reached=False, exhausted=False)
+
+
+def _held(turn: Turn) -> bool:
+    state = turn.state
+    if state.step_due is not None and not turn.is_due(state.step_due):
+        return True
+    calls_emergency = turn.step.emergency is not None and state.emergency.under_way
+    return state.begun and (bool(state.ringing) or calls_emergency)
+
+
+def _begin(turn: Turn) -> None:
+    step = turn.step
+    turn.set(begun=True, step_due=None)
+    if step.ring:
+        _begin_ringing(turn)
+    elif step.message:
+        _send(turn)
+    elif step.emergency is not None:
+        control_room.begin(turn, step.emergency)
+    elif step.wait is not None:
+        turn.tell(waits=step.wait)
+        turn.set(step_due=turn.later(step.wait))
+
+
+def _begin_ringing(turn: Turn) -> None:
+    """The people of this moment: rotas are read now."""
+    step, state = turn.step, turn.state
+    everybody = callable_now(turn.frozen, step.ring, turn.now)
+    left = tuple(who for who in everybody if who not in (*state.passed, *calling.on_a_leg(state.legs)))
+    operators = OPERATORS in step.ring
+    turn.tell(rings=[OPERATORS] * operators + list(left))
+    if not everybody and set(step.ring) != {OPERATORS}:
+        turn.note("nobody_on_duty", {"step": state.step + 1})
+    turn.set(operators_ring=state.operators_ring or operators, step_due=_operators_until(turn))
+    if step.order == "sequence":
+        turn.set(queue=left)
+        return
+    for contact in left:
+        calling.ring(turn, contact)
+
+
+def _operators_until(turn: Turn) -> datetime | None:
+    return turn.later(turn.step.seconds) if OPERATORS in turn.step.ring else None
+
+
+def _ring_next(turn: Turn) -> None:
+    contact, *rest = turn.state.queue
+    turn.set(queue=tuple(rest))
+    if contact not in calling.on_a_leg(turn.state.legs):
+        calling.ring(turn, contact)
+
+
+def _send(turn: Turn) -> None:
+    """A message to each person on each channel that he has."""
+    step, state = turn.step, turn.state
+    if any(sent.step == state.step and turn.now < sent.at + timedelta(seconds=REMIND) for sent in state.sent):
+        return
+    to = people(turn.frozen, step.message, turn.now)
+    turn.tell(messages=list(to))
+    if not to:
+        turn.note("nobody_on_duty", {"step": state.step + 1})
+    for who in to:
+        for channel in _channels(turn.frozen.contacts[who], step.by):
+            turn.do(Send(turn.name(), who, channel, step.text, link=step.link != "none"))
+    sent = (*(sent for sent in state.sent if sent.step != state.step), Sent(state.step, turn.now))
+    links = state.links + tuple(who for who in to if step.link == "proof" and who not in state.links)
+    acknowledged = tuple(who for who in state.acknowledged if who not in to)
+    turn.set(sent=sent, links=links, acknowledged=acknowledged)
+
+
+def _channels(contact: Contact, by: tuple[Channel, ...]) -> tuple[Channel, ...]:
+    has = {"sms": text_number(contact), "email": contact.email}
+    return tuple(channel for channel in by if has[channel])
+
+
+def _next(turn: Turn) -> None:
+    """The next round, the next step, or the end of the lap."""
+    step, state = turn.step, turn.state
+    if step.ring and state.round + 1 < step.rounds:
+        turn.set(begun=False, round=state.round + 1, step_due=turn.later(step.pause))
+    elif state.step + 1 < len(turn.frozen.plan.steps):
+        turn.set(begun=False, step=state.step + 1, round=0, step_due=turn.now)
+    else:
+        _end_lap(turn)
+
+
+def _end_lap(turn: Turn) -> None:
+    plan = turn.frozen.plan
+    if not turn.state.reached and (turn.state.tried or not turn.state.operators_ring):
+        _nobody_reached(turn)
+    if plan.at_end == "stop":
+        turn.note("ended_without_human", {"agreement": plan.agreement})
+        turn.set(exhausted=True, step_due=None)
+    else:
+        turn.note("lap_ended", {"lap": turn.state.lap + 1, "pause": plan.lap_pause})
+        from_the_top(turn, plan.lap_pause)
+
+
+def _nobody_reached(turn: Turn) -> None:
+    """No phone rang in a whole lap: somebody has to see to it. A technical alarm raises no further ones."""
+    if turn.state.technical:
+        return
+    turn.set(technical=True)
+    turn.note("nobody_reached", {"lap": turn.state.lap + 1})
+    if turn.state.facts.kind != Kind.TECHNICAL:
+        turn.do(RaiseTechnical(turn.name(), "no phone of the plan rang"))
