@@ -126,7 +126,7 @@ def _send(turn: Turn) -> None:
         turn.note("nobody_on_duty", {"step": state.step + 1})
     for who in to:
         for channel in _channels(turn.frozen.contacts[who], step.by):
-            turn.do(Send(turn.name(), who, channel, step.text, link=step.link != "none"))
+            turn.do(Send(turn.name(), who, channel, step.text, link=step.link != "none", counts=step.link == "proof"))
     sent = (*(sent for sent in state.sent if sent.step != state.step), Sent(state.step, turn.now))
     links = state.links + tuple(who for who in to if step.link == "proof" and who not in state.links)
     acknowledged = tuple(who for who in state.acknowledged if who not in to)

@@ -53,11 +53,11 @@ def taken(turn: Turn, event: Taken) -> None:
 
 
 def acknowledged(turn: Turn, event: Acknowledged) -> None:
-    """He followed a link: that he takes it, if the plan has sent him one that proves it."""
+    """He followed a link: that he takes it, if it is one that the plan has sent him as proof."""
     state, contact = turn.state, event.contact
     if contact in state.acknowledged:
         return
-    counts, actor = contact in state.links, f"contact:{contact}"
+    counts, actor = event.counts and contact in state.links, f"contact:{contact}"
     turn.set(acknowledged=(*state.acknowledged, contact))
     turn.note("acknowledged_by_link", {"contact": contact, "counts": counts}, actor=actor)
     if counts and all(taker.actor != actor for taker in state.takers):
