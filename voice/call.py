@@ -13,12 +13,14 @@ from typing import Any
 import structlog
 
 from voice.errors import NotAcceptable, SdpError, UsageError
+from voice.interlock import Interlock
 from voice.media.clock import MediaClock
 from voice.media.leg import MediaLeg
 from voice.rtp.digits import info_digit
 from voice.rtp.transport import RtpPorts, RtpSocket
 from voice.sdp.negotiation import LocalMedia
 from voice.sdp.session import OfferAnswer
+from voice.sip.bodies import SDP, BodyPart, multipart
 from voice.sip.digest import Credentials
 from voice.sip.endpoint import Endpoint
 from voice.sip.session import (
@@ -68,11 +70,18 @@ class Destination:
     """The peer's host, as far as it is known before the call: decides from which address we send audio."""
     credentials: Credentials | None = None
     from_user: str | None = None
+    trunk: str | None = None
+    """The trunk through which the call goes; None: straight to the target."""
+    account: str | None = None
+    """The name under which the telephone has registered with us whose contact this is."""
 
 
 @dataclass(slots=True)
 class Calls:
-    """Makes calls. Holds what every leg of this process shares: endpoint, RTP ports and the media clock."""
+    """Makes calls. Holds what every leg of this process shares: endpoint, RTP ports and the media clock.
+
+    The only place from which an INVITE leaves, so that none passes by the interlock.
+    """
 
     endpoint: Endpoint
     ports: Callable[[str], RtpPorts]
@@ -81,6 +90,9 @@ class Calls:
     media_host: Callable[[str, str], str]
     """(host that our socket is bound to, host of the peer) to the host that our SDP names."""
     domain: str
+    interlock: Interlock = field(default_factory=Interlock)
+    on_trunk: Callable[[str, "Call"], None] = lambda trunk, call: None
+    """Told of every call that goes out through a trunk."""
     live: set["Call"] = field(default_factory=set)
 
     def receive(self, session: InviteSession, plan: MediaPlan) -> "Call":
@@ -93,27 +105,44 @@ class Calls:
         plan: MediaPlan,
         *,
         headers: Sequence[tuple[str, str]] = (),
+        parts: Sequence[BodyPart] = (),
         user: str = "earshot",
         display_name: str = "",
     ) -> "Call":
-        """Send an INVITE with our offer, from `user` at our domain. Raises `PortsExhausted`.
+        """Send an INVITE with our offer, from `user` at our domain; `parts` of the body stand beside the offer.
 
-        Wait on `Call.answered` and `Call.ended`.
+        Raises `EmergencyNumberRefused` when the interlock does not let it out, and `PortsExhausted`; then nothing was
+        sent. Wait on `Call.answered` and `Call.ended`.
         """
+        self._permit(destination, headers)
         call = Call(self, None, plan, remote_host=destination.host)
         name = display_name.translate(_UNQUOTABLE)
         from_uri = f"sip:{destination.from_user or user}@{self.domain}"
+        offer = call.offer()
+        body, content_type = multipart([BodyPart(SDP, offer), *parts]) if parts else (offer, SDP)
         call.session = self.endpoint.dial(
             destination.target,
-            body=call.offer(),
+            body=body,
+            content_type=content_type,
             headers=headers,
             handler=call.on_event,
             credentials=destination.credentials,
             from_uri=f'"{name}" <{from_uri}>' if name else from_uri,
         )
+        if destination.trunk is not None:
+            self.on_trunk(destination.trunk, call)
         return call
 
+    def _permit(self, destination: Destination, headers: Sequence[tuple[str, str]]) -> None:
+        """Everything of an INVITE by which a network may route it: Request-URI, To, and each Route."""
+        target, trunk = destination.target, destination.trunk
+        self.interlock.permit(target.uri, trunk, account=destination.account)
+        for value in (*target.route, *(value for name, value in headers if name.lower() in _ROUTING)):
+            for uri in value.split(","):
+                self.interlock.permit(uri.partition("<")[2].partition(">")[0] or uri, trunk)
 
+
+_ROUTING = frozenset({"route", "to", "t", "refer-to", "r", "p-preferred-service", "p-asserted-service"})
 _UNQUOTABLE = str.maketrans({'"': "'", "\\": "/", "\r": " ", "\n": " "})
 
 

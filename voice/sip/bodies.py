@@ -1,8 +1,9 @@
 """Bodies: the session description, alone or within multipart/mixed (RFC 3261 section 8.2.3, RFC 5621)."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 
 from voice.sip.fields import HeaderFields, canonical_name
 from voice.sip.message import Message, parse_params
@@ -24,6 +25,32 @@ class Part:
     """Content-Disposition says `handling=optional`: whoever does not know it may pass it over."""
     encoding: str
     body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class BodyPart:
+    """One part of a body of ours."""
+
+    content_type: str
+    body: bytes
+    content_id: str = ""
+    """By which a header names it: `Geolocation: <cid:...>` (RFC 6442 section 4.1; RFC 2392)."""
+    disposition: str = ""
+
+
+def multipart(sections: Sequence[BodyPart]) -> tuple[bytes, str]:
+    """Several parts as one body, and its Content-Type (RFC 5621 section 3.1, RFC 2046 section 5.1)."""
+    digest = sha256(b"\0".join(section.body for section in sections)).hexdigest()
+    boundary = f"earshot-{digest[:24]}"  # in no part: it would have to hold the hash of itself
+    lines = []
+    for section in sections:
+        lines += [f"--{boundary}".encode(), f"Content-Type: {section.content_type}".encode()]
+        if section.content_id:
+            lines.append(f"Content-ID: <{section.content_id}>".encode())
+        if section.disposition:
+            lines.append(f"Content-Disposition: {section.disposition}".encode())
+        lines += [b"", section.body]
+    return b"\r\n".join([*lines, f"--{boundary}--".encode(), b""]), f'multipart/mixed;boundary="{boundary}"'
 
 
 def media_type(value: str | None) -> str:
@@ -49,6 +76,12 @@ def session_description(message: Message) -> bytes | None:
     if media_type(message.headers.get("Content-Type")) in (SDP, ""):
         return body
     return next((part.body for part in parts(message) if part.content_type == SDP), None)
+
+
+def description_in(content_type: str | None, body: bytes) -> bytes | None:
+    """The session description in a body of ours."""
+    sections = _walk(content_type or SDP, "", "", body, _MAX_DEPTH)
+    return next((part.body for part in sections if part.content_type == SDP), None)
 
 
 def refusal(message: Message) -> tuple[str, str] | None:

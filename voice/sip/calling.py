@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from voice.errors import UsageError
-from voice.sip.bodies import SDP, session_description
+from voice.sip.bodies import SDP, description_in, session_description
 from voice.sip.client_transactions import cancel_of
 from voice.sip.core import Core, Draft, Target
 from voice.sip.dialog import Dialog, contact_of
@@ -51,7 +51,7 @@ class OutgoingSession(InviteSession):
         self.credentials = credentials
         self._target = target
         self._offered = bool(body)
-        self.offers.local = body or None
+        self.offers.local = description_in(content_type, body) if body else None
         self._forks: dict[str, Dialog] = {}  # early dialogs, by To tag
         self._acks: dict[str, tuple[bytes, Flow]] = {}  # the ACK of every 2xx, by To tag
         self._early_answers: dict[str, bytes] = {}
@@ -99,7 +99,8 @@ class OutgoingSession(InviteSession):
 
     @property
     def offer(self) -> bytes | None:
-        return self._outgoing.draft.body or None
+        draft = self._outgoing.draft
+        return description_in(draft.content_type, draft.body) if draft.body else None
 
     def _next_seq(self) -> int:
         self._seq += 1
@@ -116,7 +117,7 @@ class OutgoingSession(InviteSession):
             self._refused(response)
 
     def _provisional(self, response: Response) -> None:
-        self._proceeding = True
+        self._proceeding = self.proceeding = True
         if self._cancel_due:
             self._cancel()
             return
@@ -134,6 +135,7 @@ class OutgoingSession(InviteSession):
 
     def _taken(self, response: Response) -> None:
         """A 2xx: the first one is the call, one of another fork is acknowledged and hung up (13.2.2.4)."""
+        self.final = response.code
         tag = to_tag(response) or ""
         if tag in self._acks:
             self.core.retransmit(*self._acks[tag])
@@ -184,17 +186,23 @@ class OutgoingSession(InviteSession):
 
     def _refused(self, response: Response) -> None:
         if self.ended:
+            self._final(response)
             return
         if response.code == 422 and self.refresh.raised_by(response):
             self._outgoing.draft.fields = self.refresh.replace(self._outgoing.draft.fields)
             self._proceeding = False
             self._outgoing.again()
             return
+        self._final(response)
         if self._outgoing.local:
             cause = EndCause.NO_ANSWER if response.code == 408 else EndCause.TRANSPORT
         else:
             cause = EndCause.NO_ANSWER if response.code == 408 else EndCause.REJECTED
         self.end(cause, response.code, response.phrase, by_peer=not self._outgoing.local)
+
+    def _final(self, response: Response) -> None:
+        if self.final is None and not self._outgoing.local:
+            self.final = response.code
 
     # -- giving up --
 

@@ -56,6 +56,10 @@ class InviteSession(ABC):
         """Told of everything that happens; the application sets it within `incoming_call`."""
         self.dialog: Dialog | None = None
         """The confirmed dialog, or the early one of an incoming call."""
+        self.proceeding = False
+        """Outgoing: the peer has answered something, be it 100."""
+        self.final: int | None = None
+        """Outgoing: the peer's final status, also of an answer that came after we had given up; a 2xx stays."""
         self.credentials: Credentials | None = None
         self.core = core
         self.local_tag = tag
