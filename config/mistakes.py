@@ -1,10 +1,8 @@
-"""What is wrong with a configuration, in words that say what is allowed instead."""
+"""What is wrong with a value of the configuration, in words that say what is allowed instead."""
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
-from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -91,73 +89,3 @@ def _keys_of(path: Place) -> list[str]:
 def _models_in(annotation: Any) -> type[BaseModel]:
     candidates = [annotation, *getattr(annotation, "__args__", ())]
     return next(kind for kind in candidates if isinstance(kind, type) and issubclass(kind, BaseModel))
-
-
-def in_references(settings: Settings) -> list[Mistake]:
-    """Names that stand twice, names that nothing has, files that are not there."""
-    return [
-        *_twice("devices", settings.devices, "id"),
-        *_twice("workers", settings.workers, "id"),
-        *_twice("operators", settings.operators, "id"),
-        *_twice("trunks", settings.trunks, "id"),
-        *_users_twice(settings),
-        *_numbers_twice("devices", settings.devices),
-        *_numbers_twice("workers", settings.workers),
-        *_dangling(settings),
-        *_no_files(settings),
-    ]
-
-
-def _twice(table: str, rows: Sequence[BaseModel], key: str) -> Iterator[Mistake]:
-    places: dict[str, int] = {}
-    for number, row in enumerate(rows):
-        value = getattr(row, key)
-        first = places.setdefault(value, number)
-        if first != number:
-            yield Mistake((table, number, key), f"{value!r} is taken already by {table}[{first + 1}]")
-
-
-def _users_twice(settings: Settings) -> Iterator[Mistake]:
-    """Devices and operators register at one registrar: their user names are one name space."""
-    taken: dict[str, str] = {}
-    tables: tuple[tuple[str, Iterable[Any]], ...] = (
-        ("devices", settings.devices),
-        ("operators", settings.operators),
-    )
-    for table, rows in tables:
-        for number, row in enumerate(rows):
-            if row.username is None:
-                continue
-            place = f"{table}[{number + 1}]"
-            first = taken.setdefault(row.username, place)
-            if first != place:
-                yield Mistake((table, number, "username"), f"{row.username!r} is taken already by {first}")
-
-
-def _numbers_twice(table: str, rows: Iterable[Any]) -> Iterator[Mistake]:
-    """A number that two of one kind have would identify neither."""
-    holders: dict[str, set[int]] = defaultdict(set)
-    for number, row in enumerate(rows):
-        for telephone in row.numbers:
-            first = min(holders[telephone], default=number)
-            holders[telephone].add(number)
-            if first != number:
-                text = f"{telephone!r} is taken already by {table}[{first + 1}]"
-                yield Mistake((table, number, "numbers"), text)
-
-
-def _dangling(settings: Settings) -> Iterator[Mistake]:
-    workers = [worker.id for worker in settings.workers]
-    trunks = [trunk.id for trunk in settings.trunks]
-    for number, device in enumerate(settings.devices):
-        for key, wanted, known in (("worker", device.worker, workers), ("trunk", device.trunk, trunks)):
-            if wanted is not None and wanted not in known:
-                allowed = f"allowed: {', '.join(known)}" if known else f"there are no [[{key}s]]"
-                yield Mistake(("devices", number, key), f"no {key} has the id {wanted!r}; {allowed}")
-
-
-def _no_files(settings: Settings) -> Iterator[Mistake]:
-    for key in ("certificate", "private_key", "ca"):
-        path: Path | None = getattr(settings.sip, key)
-        if path is not None and not path.is_file():
-            yield Mistake(("sip", key), f"there is no file {str(path)!r}; allowed: a PEM file")

@@ -3,102 +3,54 @@
 Unknown keys are errors everywhere. Numbers and booleans are taken as they are written: `"5"` is no number.
 """
 
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal, Self, TypeVar
+from socket import gethostname
+from typing import Annotated, Literal, Protocol, Self, TypeVar
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainValidator,
-    Strict,
-    model_validator,
-)
+from pydantic import BeforeValidator, Field, PlainValidator, model_validator
 from pydantic_core import PydanticCustomError
 
-from config.values import (
-    Network,
-    PortRange,
-    parse_address,
-    parse_addresses,
-    parse_host,
-    parse_network,
-    parse_ports,
-    parse_sip_uri,
+from config.fields import (
+    UNSET,
+    Addresses,
+    AlarmKind,
+    Codec,
+    DigestAlgorithm,
+    Flag,
+    Folder,
+    Host,
+    Latitude,
+    Longitude,
+    Metres,
+    Name,
+    Networks,
+    Number,
+    Numbers,
+    OptionalAddress,
+    OptionalPath,
+    OptionalSipUri,
+    OptionalWebUrl,
+    PhoneNumber,
+    Ports,
+    Reference,
+    References,
+    Secret,
+    Server,
+    SipUri,
+    StoreUrl,
+    Table,
+    User,
+    WebUrl,
+    Whole,
+    one_or_more,
+    whole_position,
 )
-from voice.address import Address
+from config.freezing import freeze
+from config.plans import OPERATORS_ONLY, Contact, Customer, EmergencyRoute, FrozenPlan, Plan, Rota, Team
+from config.values import PortRange, parse_host
 from voice.incidents.kinds import Kind
-
-
-def _optional(parse: Callable[[object], object]) -> BeforeValidator:
-    """An empty string means: not set."""
-    return BeforeValidator(lambda value: None if value in ("", None) else parse(value))
-
-
-def _text(value: object) -> object:
-    return value
-
-
-def _matching(pattern: str, allowed: str) -> AfterValidator:
-    compiled = re.compile(pattern)
-
-    def check(value: str) -> str:
-        if compiled.fullmatch(value) is None:
-            raise ValueError(f"{value!r} does not fit; allowed: {allowed}")
-        return value
-
-    return AfterValidator(check)
-
-
-def _kind(value: object) -> Kind:
-    try:
-        return Kind(str(value))
-    except ValueError:
-        raise ValueError(f"{value!r} is no kind of alarm; allowed: {', '.join(Kind)}") from None
-
-
-def _expand(path: Path) -> Path:
-    return path.expanduser().absolute()
-
-
-Addresses = Annotated[tuple[Address, ...], PlainValidator(parse_addresses)]
-OptionalAddress = Annotated[
-    Address | None, _optional(lambda value: value if isinstance(value, tuple) else parse_address(value))
-]
-Host = Annotated[str | None, _optional(parse_host)]
-Networks = tuple[Annotated[Network, PlainValidator(parse_network)], ...]
-SipUri = Annotated[str, PlainValidator(parse_sip_uri)]
-OptionalSipUri = Annotated[str | None, _optional(parse_sip_uri)]
-OptionalPath = Annotated[Path | None, _optional(_text)]
-Folder = Annotated[Path, AfterValidator(_expand)]
-AlarmKind = Annotated[Kind, BeforeValidator(_kind)]
-Ports = Annotated[PortRange, PlainValidator(parse_ports)]
-Whole = Annotated[int, Strict()]
-Number = Annotated[float, Strict()]
-Flag = Annotated[bool, Strict()]
-Reference = Annotated[str | None, _optional(_text)]
-Secret = Annotated[str | None, _optional(_text), Field(repr=False)]
-Name = Annotated[str, _matching(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", "1 to 64 letters, digits, '.', '_', '-'")]
-UserPart = Annotated[
-    str, _matching(r"[A-Za-z0-9._~+!*'()&=$,;?/%-]{1,128}", "the user part of a SIP URI, such as 'badge-7'")
-]
-User = Annotated[UserPart | None, _optional(_text)]
-Numbers = tuple[
-    Annotated[str, _matching(r"\+?[A-Za-z0-9*#._-]{1,64}", "a telephone number such as '+31612345678'")], ...
-]
-StoreUrl = Annotated[str, _matching(r"sqlite:///.+", "sqlite:///relative/path or sqlite:////absolute/path")]
-Codec = Literal["PCMA", "PCMU"]
-DigestAlgorithm = Literal["SHA-256", "MD5"]
-
-
-class Table(BaseModel):
-    """A table of the file: frozen, and without unknown keys."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
 
 class Sip(Table):
@@ -178,12 +130,102 @@ class Log(Table):
     personal_data: Flag = False
 
 
+class Escalation(Table):
+    """`[escalation]`: what happens with alarms of whoever has no plan of his own."""
+
+    default_plan: Reference = None
+    """None: operators, until one takes it."""
+
+
+class Emergency(Table):
+    """`[emergency]`: the interlock between this service and real emergency numbers."""
+
+    armed: References = ()
+    """Trunks over which emergency numbers may be called. Over all others they are refused."""
+    numbers: Annotated[tuple[PhoneNumber, ...], BeforeValidator(one_or_more)] = ()
+    """Emergency numbers beside those that are known by country."""
+
+
+class Node(Table):
+    """`[node]`: this process among others on one database."""
+
+    id: Annotated[Name | None, UNSET] = None
+    """None: the name of the host."""
+    lease_seconds: Number = Field(3.0, ge=1, le=60)
+    """How long after its last sign of life another node takes over its incidents."""
+
+    @property
+    def name(self) -> str:
+        return self.id or gethostname()
+
+
+class Speech(Table):
+    """`[speech]`: what people hear on the telephone."""
+
+    engine: Literal["espeak-ng", "none"] = "espeak-ng"
+    directory: Folder = Path("earshot-data/speech")
+    """Where spoken texts are kept for the next time."""
+    prompts: OptionalPath = None
+    """A folder of recordings that are played instead."""
+
+
+class Messages(Table):
+    """`[messages]`: text messages and e-mail beside calls."""
+
+    sms: Literal["file", "none"] = "file"
+    file: Folder = Path("earshot-data/messages.jsonl")
+    """Where `sms = "file"` writes them."""
+    smtp: Server = None
+    """The mail server; None: no e-mail goes out."""
+    smtp_username: str = ""
+    smtp_password: Secret = None
+    smtp_tls: Literal["starttls", "tls", "none"] = "starttls"
+    sender: str = ""
+    """Of e-mails: an address, or a name and an address in angle brackets."""
+    link_base: OptionalWebUrl = None
+    """Where acknowledgement links lead to; None: messages carry none."""
+
+    @model_validator(mode="after")
+    def _mail_has_a_sender(self) -> Self:
+        if self.smtp and "@" not in self.sender:
+            raise PydanticCustomError(
+                "messages", "smtp needs a sender, such as 'alarms@example.org'", {"key": "sender"}
+            )
+        if self.smtp_password and not self.smtp_username:
+            raise PydanticCustomError("messages", "a password needs smtp_username", {"key": "smtp_password"})
+        return self
+
+
+class Webhook(Table):
+    """`[[webhooks]]`: another system that is told what happens on incidents."""
+
+    id: Name
+    url: WebUrl = Field(repr=False)
+    """May hold a secret of its own."""
+    secret: str = Field(min_length=1, repr=False)
+    """With which each delivery is signed."""
+    events: Annotated[tuple[str, ...], BeforeValidator(one_or_more)] = ()
+    """Kinds of timeline entries; empty: all."""
+
+
 class Worker(Table):
     """`[[workers]]`: a person who works alone."""
 
     id: Name
     name: str = Field(min_length=1)
     numbers: Numbers = ()
+    customer: Reference = None
+    address: str = ""
+    """Where he works when no device tells better. Empty, and no position: the customer's."""
+    latitude: Latitude = None
+    longitude: Longitude = None
+    uncertainty_m: Metres = None
+    """How far from the position he may be."""
+
+    @model_validator(mode="after")
+    def _has_a_whole_position(self) -> Self:
+        whole_position(self, "worker")
+        return self
 
 
 class Device(Table):
@@ -193,6 +235,8 @@ class Device(Table):
     username: User = None
     password: Secret = None
     worker: Reference = None
+    customer: Reference = None
+    """Whose it is; not needed for a device with a worker who has a customer."""
     numbers: Numbers = ()
     kind: AlarmKind = Kind.PANIC
     discreet: Literal["silence", "keepalive", "recvonly"] = "silence"
@@ -241,6 +285,12 @@ class Trunk(Table):
     networks: Networks = ()
     codecs: tuple[Codec, ...] = Field(("PCMA", "PCMU"), min_length=1)
     from_user: User = None
+    max_calls: Whole = Field(0, ge=0, le=10_000)
+    """Calls of ours at one time; 0: no limit."""
+    calls_per_second: Number = Field(0.0, ge=0, le=1000)
+    """How fast calls of ours begin; 0: no limit."""
+    options_seconds: Number = Field(0.0, ge=0, le=3600)
+    """How often its health is asked for (OPTIONS); 0: never."""
 
     @model_validator(mode="after")
     def _registers_with_a_name(self) -> Self:
@@ -249,7 +299,17 @@ class Trunk(Table):
         return self
 
 
-Named = TypeVar("Named", Device, Worker, Operator, Trunk)
+class Row(Protocol):
+    """A row of a table that others refer to."""
+
+    @property
+    def id(self) -> str: ...
+
+
+Named = TypeVar("Named", bound=Row)
+
+SPECIAL_KINDS = frozenset({Kind.TEST, Kind.TECHNICAL})
+"""Nobody is in danger: a customer's `plan` and the default one do not hold for them, only what `plans` says."""
 
 
 class Settings(Table):
@@ -261,11 +321,23 @@ class Settings(Table):
     recordings: Recordings = Field(default_factory=Recordings)
     api: Api = Field(default_factory=Api)
     alarms: Alarms = Field(default_factory=Alarms)
+    escalation: Escalation = Field(default_factory=Escalation)
+    emergency: Emergency = Field(default_factory=Emergency)
+    node: Node = Field(default_factory=Node)
+    speech: Speech = Field(default_factory=Speech)
+    messages: Messages = Field(default_factory=Messages)
     log: Log = Field(default_factory=Log)
     devices: tuple[Device, ...] = ()
     workers: tuple[Worker, ...] = ()
     operators: tuple[Operator, ...] = ()
     trunks: tuple[Trunk, ...] = ()
+    customers: tuple[Customer, ...] = ()
+    contacts: tuple[Contact, ...] = ()
+    teams: tuple[Team, ...] = ()
+    rotas: tuple[Rota, ...] = ()
+    plans: tuple[Plan, ...] = ()
+    emergency_routes: tuple[EmergencyRoute, ...] = ()
+    webhooks: tuple[Webhook, ...] = ()
 
     def device(self, id: str) -> Device | None:
         return _by_id(self.devices, id)
@@ -278,6 +350,39 @@ class Settings(Table):
 
     def trunk(self, id: str) -> Trunk | None:
         return _by_id(self.trunks, id)
+
+    def customer(self, id: str) -> Customer | None:
+        return _by_id(self.customers, id)
+
+    def contact(self, id: str) -> Contact | None:
+        return _by_id(self.contacts, id)
+
+    def customer_of(self, device: Device | None, worker: Worker | None) -> Customer | None:
+        """Whose plan an alarm follows: the worker's customer, else the device's."""
+        id = (worker.customer if worker else None) or (device.customer if device else None)
+        return self.customer(id) if id else None
+
+    def plan_for(self, customer_id: str | None, kind: Kind) -> Plan:
+        """By the kind of alarm, else the customer's, else the default, else operators until one takes it."""
+        customer = self.customer(customer_id) if customer_id else None
+        chosen = customer.plans.get(kind) if customer else None
+        if chosen is None and kind not in SPECIAL_KINDS:
+            chosen = (customer.plan if customer else None) or self.escalation.default_plan
+        return (_by_id(self.plans, chosen) if chosen else None) or OPERATORS_ONLY
+
+    def frozen_plan(self, customer_id: str | None, kind: Kind) -> FrozenPlan:
+        """Everything that the escalation of an alarm may need. Asked again: the very same object."""
+        plan = self.plan_for(customer_id, kind)
+        customer = self.customer(customer_id) if customer_id else None
+        key = (customer.id if customer else None, plan.id)
+        if key not in self.frozen_plans:
+            self.frozen_plans[key] = freeze(plan, customer, self)
+        return self.frozen_plans[key]
+
+    @cached_property
+    def frozen_plans(self) -> dict[tuple[str | None, str], FrozenPlan]:
+        """Those that were asked for, by customer and plan."""
+        return {}
 
 
 def _by_id(rows: Iterable[Named], id: str) -> Named | None:

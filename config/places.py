@@ -38,6 +38,8 @@ def _scan(text: str) -> Iterator[tuple[Place, int]]:
             pending.feed(line)
         elif (header := _HEADER.fullmatch(line)) is not None and line.lstrip().startswith("["):
             table = _table(_keys(header[2]), header[1] == "[[", counts)
+            if table[-1] == 0:
+                yield table[:-1], number  # an array of tables stands where its first table does
             yield table, number
         elif (key := _KEY.match(line)) is not None:
             path = table + _keys(key[1])

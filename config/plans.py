@@ -4,21 +4,41 @@ The same models serve the configuration file, the store and the incident: when a
 escalation may need is frozen into a `FrozenPlan`, so that what is edited later never changes an alarm under way.
 """
 
+import json
 import re
 from collections.abc import Mapping
 from datetime import date, datetime, time
+from functools import cached_property
+from hashlib import sha256
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from config.models import AlarmKind, Name, Number, Reference, Table, Whole
+from config.fields import (
+    UNSET,
+    AlarmKind,
+    Email,
+    Latitude,
+    Longitude,
+    Metres,
+    Name,
+    Number,
+    PhoneNumber,
+    Reference,
+    References,
+    Table,
+    Whole,
+    one_or_more,
+    whole_position,
+)
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _NAMES: tuple[str, ...] = DAYS
 Language = Literal["nl", "en", "de", "fr"]
+OptionalLanguage = Annotated[Language | None, UNSET]
 
 
 def _days(value: object) -> object:
@@ -48,8 +68,10 @@ def _clock_time(value: object) -> time:
 def _local(value: object) -> datetime:
     """A moment on the wall clock of its rota: without a zone."""
     moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    if isinstance(moment, date) and not isinstance(moment, datetime):
+        moment = datetime.combine(moment, time())
     if not isinstance(moment, datetime) or moment.tzinfo is not None:
-        raise ValueError(f"{value!r} is no local time; allowed: 2026-12-24T18:00 (in the time zone of the rota)")
+        raise ValueError(f"{value!r} is no local time; allowed: 2026-12-24T18:00:00 (in the time zone of the rota)")
     return moment
 
 
@@ -61,29 +83,15 @@ def _zone(value: str) -> str:
     return value
 
 
-def _one_or_more(value: object) -> object:
-    return (value,) if isinstance(value, str) else value
-
-
-def _number(value: object) -> str:
-    """A telephone number or SIP address, without what people write between digits."""
-    text = str(value).strip()
-    if re.fullmatch(r"sips?:\S+|urn:service:sos(\.[a-z-]+)*", text):
-        return text
-    plain = re.sub(r"[ ()./-]", "", text)
-    if re.fullmatch(r"\+?\d{2,18}", plain) is None:
-        raise ValueError(f"{value!r} is no number; allowed: '+31 6 1234 5678', '112', 'sip:anna@example.org'")
-    return plain
-
-
 Days = Annotated[tuple[Day, ...], BeforeValidator(_days), Field(min_length=1)]
 TimeOfDay = Annotated[time, BeforeValidator(_clock_time)]
 LocalTime = Annotated[datetime, BeforeValidator(_local)]
 TimeZone = Annotated[str, AfterValidator(_zone)]
+OptionalTimeZone = Annotated[TimeZone | None, UNSET]
 Target = Annotated[str, Field(pattern=r"^(operators|team:[A-Za-z0-9._-]+|contact:[A-Za-z0-9._-]+)$")]
-Targets = Annotated[tuple[Target, ...], BeforeValidator(_one_or_more)]
-References = Annotated[tuple[Name, ...], BeforeValidator(_one_or_more)]
-PhoneNumber = Annotated[str, BeforeValidator(_number)]
+Targets = Annotated[tuple[Target, ...], BeforeValidator(one_or_more)]
+OptionalNumber = Annotated[PhoneNumber | None, UNSET]
+CodeWord = Annotated[Annotated[str, Field(pattern=r"^[A-Za-z0-9]{3,16}$")] | None, UNSET, Field(repr=False)]
 Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
 
 
@@ -100,16 +108,16 @@ class Contact(Table):
 
     id: Name
     name: str = Field(min_length=1)
-    numbers: Annotated[tuple[PhoneNumber, ...], BeforeValidator(_one_or_more)] = ()
+    numbers: Annotated[tuple[PhoneNumber, ...], BeforeValidator(one_or_more)] = ()
     """In the order in which they are tried."""
-    language: Language | None = None
+    language: OptionalLanguage = None
     """None: the customer's."""
-    email: str | None = None
-    sms: PhoneNumber | None = None
+    email: Email = None
+    sms: OptionalNumber = None
     """Where messages go; None: the first of `numbers` that is a telephone number."""
     hours: tuple[Hours, ...] = ()
     """When he may be rung, in `timezone`; empty: always."""
-    timezone: TimeZone | None = None
+    timezone: OptionalTimeZone = None
     """None: the customer's."""
 
     @model_validator(mode="after")
@@ -129,7 +137,7 @@ class Shift(Table):
     members: Annotated[References, Field(min_length=1)]
     every: Whole = Field(1, ge=1, le=52)
     """Every so many weeks, counted from the week of `starting`."""
-    starting: date | None = None
+    starting: Annotated[date | None, UNSET] = None
     """First day on which the shift counts."""
     holidays: Literal["as usual", "never", "only"] = "as usual"
     """Whether it holds on the rota's holidays."""
@@ -193,7 +201,7 @@ class Step(Table):
     message: Targets = ()
     emergency: Reference = None
     """The route to the emergency services."""
-    wait: Number | None = Field(None, ge=1, le=86400)
+    wait: Annotated[Annotated[Number, Field(ge=1, le=86400)] | None, UNSET] = None
     """Seconds in which nothing new begins."""
 
     seconds: Number = Field(30.0, ge=5, le=600)
@@ -279,7 +287,7 @@ class EmergencyRoute(Table):
     language: Language = "nl"
     location: Literal["header", "spoken"] = "spoken"
     """`header`: the trunk takes PIDF-LO (RFC 6442); it is spoken in any case."""
-    caller_id: PhoneNumber | None = None
+    caller_id: OptionalNumber = None
     """None: the customer's."""
 
 
@@ -295,23 +303,28 @@ class Customer(Table):
     """None: `[escalation] default_plan`."""
     plans: Mapping[AlarmKind, Name] = Field(default_factory=dict)
     """Another plan for a kind of alarm."""
-    caller_id: PhoneNumber | None = None
+    caller_id: OptionalNumber = None
     """The number that contacts see."""
     trunks: References = ()
     """Through which its contacts are called, in order; empty: all, in the order of the file."""
     instructions: str = ""
     """What an operator is to do, in the customer's words."""
-    close_word: str | None = Field(None, pattern=r"^[A-Za-z0-9]{3,16}$", repr=False)
+    close_word: CodeWord = None
     """With it a contact closes an alarm, keyed as on a telephone (TULP = 8857)."""
-    duress_word: str | None = Field(None, pattern=r"^[A-Za-z0-9]{3,16}$", repr=False)
+    duress_word: CodeWord = None
     """Sounds as if it closed the alarm, and does the opposite."""
     address: str = ""
     """Where its workers are when nothing better is known."""
-    latitude: Number | None = Field(None, ge=-90, le=90)
-    longitude: Number | None = Field(None, ge=-180, le=180)
-    uncertainty_m: Number | None = Field(None, gt=0)
-    callback_number: PhoneNumber | None = None
+    latitude: Latitude = None
+    longitude: Longitude = None
+    uncertainty_m: Metres = None
+    callback_number: OptionalNumber = None
     """Which number a control room is told to call back."""
+
+    @model_validator(mode="after")
+    def _has_a_whole_position(self) -> Self:
+        whole_position(self, "customer")
+        return self
 
     @model_validator(mode="after")
     def _words_differ(self) -> Self:
@@ -333,7 +346,10 @@ def keyed(word: str) -> str:
 
 
 class FrozenPlan(Table):
-    """Everything of the configuration that one escalation may need, as it was when the incident opened."""
+    """Everything of the configuration that one escalation may need, as it was when the incident opened.
+
+    Contacts, teams, rotas and routes are those that the plan names, directly or by one another.
+    """
 
     plan: Plan
     customer: Customer | None = None
@@ -341,6 +357,25 @@ class FrozenPlan(Table):
     teams: Mapping[str, Team] = Field(default_factory=dict)
     rotas: Mapping[str, Rota] = Field(default_factory=dict)
     routes: Mapping[str, EmergencyRoute] = Field(default_factory=dict)
+
+    @cached_property
+    def content(self) -> str:
+        """As JSON, the same for the same content: what the store keeps. It holds names, numbers and code words."""
+        return canonical(self)
+
+    @cached_property
+    def sha256(self) -> str:
+        """By which the store knows it."""
+        return sha256(self.content.encode()).hexdigest()
+
+
+def canonical(table: Table) -> str:
+    """A table as JSON with sorted keys: equal tables give equal texts.
+
+    Defaults are written out, so that a later release with other defaults does not change what was meant.
+    """
+    written = table.model_dump(mode="json", by_alias=True)
+    return json.dumps(written, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
 OPERATORS_ONLY = Plan(id="operators-only", name="operators, until one takes it", steps=(Step(ring=("operators",)),))

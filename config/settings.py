@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from config.mistakes import Mistake, in_reading, in_references
+from config.mistakes import Mistake, in_reading
 from config.models import (
     Alarms,
     Api,
@@ -27,6 +27,7 @@ from config.models import (
     Worker,
 )
 from config.places import Place, Places
+from config.references import in_references
 from voice.errors import ConfigurationError
 
 __all__ = [

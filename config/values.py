@@ -1,4 +1,4 @@
-"""The small values that a configuration is written in: addresses, port ranges, networks, SIP URIs.
+"""The small values that a configuration is written in: addresses, port ranges, networks, URLs, telephone numbers.
 
 Each `parse_...` takes what stands in the file and raises `ValueError` with a text that says what is allowed.
 """
@@ -8,12 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import TypeGuard
+from urllib.parse import urlsplit
 
 from voice.address import Address
 
 Network = IPv4Network | IPv6Network
 
 _ADDRESS = re.compile(r"(?:\[(?P<v6>[^\]]+)\]|(?P<v4>[^:\[\]]+)):(?P<port>\d{1,5})")
+_SERVER = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9_.-]+)):(?P<port>\d{1,5})")
 _PORTS = re.compile(r"\s*(\d{1,5})\s*-\s*(\d{1,5})\s*")
 _SIP_URI = re.compile(r"sips?:(?:[^@\s<>\"]+@)?(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(?::\d{1,5})?(?:;[^\s<>\"]*)?")
 _ADDRESS_ALLOWED = 'allowed: "address:port" with a numeric address, such as "0.0.0.0:5060" or "[::]:5060"'
@@ -103,3 +105,38 @@ def parse_ports(text: object) -> PortRange:
     if last < first:
         raise ValueError(f"{text!r} holds no pair of ports for RTP and RTCP; {allowed}")
     return PortRange(first, last)
+
+
+def parse_server(text: object) -> Address:
+    """`"mail.example.org:587"`: a host by name or address, and its port."""
+    match = _SERVER.fullmatch(text.strip()) if isinstance(text, str) else None
+    if match is None or not 1 <= int(match["port"]) <= 65535:
+        raise ValueError(f'{text!r} is no server; allowed: "host:port", such as "mail.example.org:587"')
+    return (match["v6"] or match["name"]), int(match["port"])
+
+
+def parse_web_url(text: object) -> str:
+    """An `http:` or `https:` URL with a host and without a fragment. The text is not repeated: it may hold a secret."""
+    allowed = 'allowed: such as "https://example.org/path"'
+    if not isinstance(text, str) or re.search(r"[\s<>\"]", text):
+        raise ValueError(f"is no URL; {allowed}")
+    try:
+        parts = urlsplit(text)
+        fits = parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.fragment
+        _ = parts.port  # reading it checks it
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError(f"is no URL of a web server; {allowed}")
+    return text
+
+
+def parse_number(value: object) -> str:
+    """A telephone number or SIP address, without what people write between digits."""
+    text = str(value).strip()
+    if re.fullmatch(r"sips?:\S+|urn:service:sos(\.[a-z-]+)*", text):
+        return text
+    plain = re.sub(r"[ ()./-]", "", text)
+    if re.fullmatch(r"\+?\d{2,18}", plain) is None:
+        raise ValueError(f"{value!r} is no number; allowed: '+31 6 1234 5678', '112', 'sip:anna@example.org'")
+    return plain

@@ -1,6 +1,7 @@
 """The line of a key, whatever TOML allows around it."""
 
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -55,10 +56,12 @@ k = 3
         (("a", "literal"), 14),
         (("a", "inline", "y", "z"), 16),
         (("a", "last"), 18),
+        (("rows",), 20),
         (("rows", 0), 20),
         (("rows", 0, "id"), 21),
         (("rows", 0, "sub", "k"), 23),
         (("rows", 1, "id"), 25),
+        (("rows", 1, "inner"), 26),
         (("rows", 1, "inner", 0, "k"), 27),
         (("rows", 1, "inner", 1, "k"), 29),
         (("spaced", "out", "k"), 31),
@@ -77,7 +80,16 @@ def test_the_text_is_what_the_standard_reader_takes() -> None:
 def test_every_key_of_the_example_is_found_on_a_line_that_names_it() -> None:
     text = (Path(__file__).parents[3] / "config" / "example.toml").read_text()
     lines, places = text.splitlines(), Places(text)
-    for table, content in tomllib.loads(text).items():
-        row: Place = (table, 0) if isinstance(content, list) else (table,)
-        for key in content[0] if isinstance(content, list) else content:
-            assert key in lines[places.line((*row, key)) - 1]
+    keys = list(_keys(tomllib.loads(text)))
+    assert ("plans", 0, "steps", 0, "ring") in keys
+    for path in keys:
+        assert str(path[-1]) in lines[places.line(path) - 1], path
+
+
+def _keys(content: dict[str, object], above: Place = ()) -> Iterator[Place]:
+    for key, value in content.items():
+        yield (*above, key)
+        if isinstance(value, list):
+            rows = [row for row in value if isinstance(row, dict)]
+            for number, row in enumerate(rows):
+                yield from _keys(row, (*above, key, number))
