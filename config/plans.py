@@ -70,7 +70,7 @@ def _local(value: object) -> datetime:
     moment = datetime.fromisoformat(value) if isinstance(value, str) else value
     if isinstance(moment, date) and not isinstance(moment, datetime):
         moment = datetime.combine(moment, time())
-    if not isinstance(moment, datetime) or moment.tzinfo is not None:
+    if not isinstance(moment, datetime) or moment.tzinfo is not None or not 1970 <= moment.year <= 9000:
         raise ValueError(f"{value!r} is no local time; allowed: 2026-12-24T18:00:00 (in the time zone of the rota)")
     return moment
 
