@@ -42,10 +42,10 @@ ACCEPT = Dialogue(
         ),
         "accepted": Ending("accepted", hang_up=False),
         "declined": Ending("declined", says=("goodbye",)),
-        "not_accepted": Ending("not_accepted", says=("accept.nobody", "goodbye")),
+        "not_accepted": Ending("not_accepted", says=("accept.nobody",)),
         "voicemail_suspected": Ending("voicemail_suspected"),
     },
-    limit=45.0,
+    limit=35.0,  # no repeat begins later, so that it all ends within the 60 s that an answered leg is given
     at_limit="not_accepted",
 )
 
@@ -76,13 +76,21 @@ class Alarm:
     """What is said of an alarm to whom it is offered."""
 
     customer: str
+    """"" where there is none."""
     worker: str
-    """Name of the worker, or of the device where no worker is known."""
+    """Name of the worker; "" where none is known."""
     kind: str
     """`panic`, `man_down`, … (prompts `kind.*`)"""
 
     def values(self, key: str) -> dict[str, Any]:
-        return {"customer": self.customer, "worker": self.worker, "kind": self.kind, "key": key}
+        return {
+            "known": bool(self.customer),
+            "customer": self.customer,
+            "has_worker": bool(self.worker),
+            "worker": self.worker,
+            "kind": self.kind,
+            "key": key,
+        }
 
 
 def random_key(dice: random.Random) -> str:

@@ -23,6 +23,8 @@ class Sayer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Placeholder:
+    """Where a value goes."""
+
     name: str
     kind: str = ""
     forms: Mapping[str, "Message"] | None = None

@@ -3,9 +3,9 @@
 A prompt is named `group.name` and written in `<language>.toml` in a small part of ICU's MessageFormat:
 
     {worker}                                          as it is
-    {minutes, plural, one {# minute} other {# minutes}}
+    {count, plural, =0 {none} one {# minute} other {# minutes}}
     {operator, select, true {press 2} other {}}
-    {callback, phone}                                 any kind of `ivr.saying.KINDS`: phone, time, duration, address, …
+    {callback, phone}                                 any of `ivr.saying.KINDS`: phone, time, duration, …
     {kind, term}                                      the prompt `kind.<value>`, in the same language
 
 Within a form of plural or select `#` is the number, and there may be placeholders again.
@@ -35,6 +35,7 @@ class Prompts:
         self._texts = texts
         self._recordings = recordings or {}
         self._parsed: dict[tuple[str, str], Message] = {}
+        self._sayings: dict[tuple[str, str], Saying] = {}
 
     @classmethod
     def load(cls, folder: Traversable) -> "Prompts":
@@ -48,7 +49,17 @@ class Prompts:
 
     def text(self, language: str, id: str, values: Mapping[str, Any], *, timezone: str = "UTC") -> str:
         """What is said. Raises KeyError for a prompt or a value that there is not."""
-        return self.message(language, id).say(Saying(self, language, timezone), values)
+        return " ".join(self.message(language, id).say(self._saying(language, timezone), values).split())
+
+    def _saying(self, language: str, timezone: str) -> Saying:
+        """Kept: Babel reads a locale from the disk when it is first asked."""
+        found = self._sayings.get((language, timezone))
+        if found is None:
+            found = self._sayings[language, timezone] = Saying(self, language, timezone)
+        return found
+
+    def has(self, language: str, id: str) -> bool:
+        return id in self._texts[language]
 
     def message(self, language: str, id: str) -> Message:
         """A prompt, parsed."""
@@ -56,6 +67,10 @@ class Prompts:
         if found is None:
             found = self._parsed[language, id] = parse(self._texts[language][id])
         return found
+
+    def recorded_as(self, recordings: Mapping[tuple[str, str], bytes]) -> "Prompts":
+        """The same texts with these recordings, A-law by (language, id)."""
+        return Prompts(self._texts, recordings)
 
     def recorded(self, language: str, id: str) -> bytes | None:
         """A customer's own recording of a prompt without values, in A-law."""

@@ -42,6 +42,8 @@ class Says(StrEnum):
     EMERGENCY_CALLED = "taker.emergency_called"
     EMERGENCY_IMPOSSIBLE = "taker.emergency_impossible"
     EMERGENCY_CONFIRMED = "taker.emergency_confirmed"
+    EMERGENCY_JOINED = "taker.emergency_joined"
+    """The call taker of the control room is in the room."""
     CODE_WORD = "taker.code_word"
     """Key the code word, then hash."""
     WRONG_WORD = "taker.wrong_word"

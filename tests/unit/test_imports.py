@@ -26,6 +26,8 @@ IMPURE = {
 """What a pure core does without: I/O, threads, logging, and a clock of its own."""
 
 SHELLS = {
+    "ivr.cache": "keeps rendered speech on the disk",
+    "ivr.espeak": "runs the speech engine",
     "ivr.runner": "leads conversations as time passes",
     "ivr.speech": "renders many prompts at once",
     "voice.media.clock": "the media clock stands on the event loop",
