@@ -169,6 +169,7 @@ class Call:
         self._on_media: list[Callable[[], None]] = []
         self.progress: int | None = None
         """The last provisional status that the peer sent (180 = it rings)."""
+        self.on_progress: Callable[[int], object] = lambda code: None
         self.answered: asyncio.Future[None] = loop.create_future()
         """Done when the leg is up; cancelled when it ends before that."""
         self.ended: asyncio.Future[CallEnd] = loop.create_future()
@@ -301,6 +302,7 @@ class Call:
         match event:
             case Progress(code=code):
                 self.progress = code
+                self.on_progress(code)
             case Answered(body=body):
                 self._peer_answered(body)
             case Confirmed(body=body):

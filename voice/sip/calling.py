@@ -118,6 +118,7 @@ class OutgoingSession(InviteSession):
 
     def _provisional(self, response: Response) -> None:
         self._proceeding = self.proceeding = True
+        self.on_word()
         if self._cancel_due:
             self._cancel()
             return
@@ -135,7 +136,8 @@ class OutgoingSession(InviteSession):
 
     def _taken(self, response: Response) -> None:
         """A 2xx: the first one is the call, one of another fork is acknowledged and hung up (13.2.2.4)."""
-        self.final = response.code
+        self.final = response  # stays, whatever else was answered
+        self.on_word()
         tag = to_tag(response) or ""
         if tag in self._acks:
             self.core.retransmit(*self._acks[tag])
@@ -202,7 +204,8 @@ class OutgoingSession(InviteSession):
 
     def _final(self, response: Response) -> None:
         if self.final is None and not self._outgoing.local:
-            self.final = response.code
+            self.final = response  # stays, whatever else was answered
+        self.on_word()
 
     # -- giving up --
 

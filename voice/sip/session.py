@@ -58,8 +58,10 @@ class InviteSession(ABC):
         """The confirmed dialog, or the early one of an incoming call."""
         self.proceeding = False
         """Outgoing: the peer has answered something, be it 100."""
-        self.final: int | None = None
-        """Outgoing: the peer's final status, also of an answer that came after we had given up; a 2xx stays."""
+        self.final: Response | None = None
+        """Outgoing: the peer's final response, even one that came after we had given up; a 2xx stays."""
+        self.on_word: Callable[[], object] = _nothing
+        """Called when the peer has answered anything. It may look at the session, and do nothing with it."""
         self.credentials: Credentials | None = None
         self.core = core
         self.local_tag = tag
@@ -358,6 +360,10 @@ class InviteSession(ABC):
 
         if lost or not dialog.follow(hop):
             self.core.locate(hop, found)
+
+
+def _nothing() -> None:
+    """Nobody waits for a word of the peer."""
 
 
 def _nobody(event: SessionEvent) -> None:
