@@ -57,7 +57,8 @@ def duties(rota: Rota, since: datetime, until: datetime) -> list[Duty]:
     """Who is on duty from `since` to `until`, from one change to the next, gaps included. Times in UTC."""
     shifts, overrides = _shifts_around(rota, since, until), _overrides(rota)
     starts = [shift[0] for shift in shifts]
-    changes = sorted({since.astimezone(UTC), until.astimezone(UTC), *_changes(shifts, overrides, since, until)})
+    edges = {edge for span in (*_spans(shifts), *_spans(overrides)) for edge in span if since < edge < until}
+    changes = sorted({since.astimezone(UTC), until.astimezone(UTC), *edges})
     found: list[Duty] = []
     for start, end in pairwise(changes):
         near = shifts[bisect_left(starts, start - _LONGEST) : bisect_left(starts, end)]
@@ -150,6 +151,10 @@ def _overrides(rota: Rota) -> list[_Stood]:
     return [(instant(override.from_, zone), instant(override.to, zone), override) for override in rota.overrides]
 
 
+def _spans(rows: Iterable[_Taken | _Stood]) -> list[tuple[datetime, datetime]]:
+    return [(row[0], row[1]) for row in rows]
+
+
 def _members(shifts: Iterable[_Taken], overrides: Iterable[_Stood], at: datetime) -> tuple[str, ...]:
     present = sorted((place, shift.members) for start, end, place, shift in shifts if start <= at < end)
     people = [name for _, members in present for name in members]
@@ -169,11 +174,3 @@ def _with(override: Override, people: list[str]) -> list[str]:
     place = replaced.index(True)
     kept = [name for name in people if name not in override.replaces]
     return [*kept[:place], *override.members, *kept[place:]]
-
-
-def _changes(
-    shifts: Iterable[_Taken], overrides: Iterable[_Stood], since: datetime, until: datetime
-) -> Iterator[datetime]:
-    """Moments between `since` and `until` at which somebody else may come on duty."""
-    for span in (*shifts, *overrides):
-        yield from (moment for moment in span[:2] if since < moment < until)
