@@ -1,0 +1,157 @@
+"""Which escalations are this node's: its lease, those whose owner is gone, and what others left for it.
+
+Alone with its store (SQLite) a process owns everything from its start on, and writes nothing to keep it so.
+
+Where nodes share a store, each holds a lease by a heartbeat, on the database's clock. Once a lease is over, any other
+node may take up what its owner had. A store that was away for all of them made every lease run out, though nobody
+died; so a node takes up what others had only after its own heartbeats have come through for the length of a lease:
+until then, whoever is alive has had the time to renew his.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+
+import structlog
+
+from voice.clock import SteadyClock
+from voice.errors import StoreUnavailable
+from voice.escalation.ledger import Beat, Claim, Claimed, Ledger, Letter
+
+log = structlog.get_logger(__name__)
+
+HEARTBEAT = 1.0
+"""Seconds between heartbeats, and between two looks for escalations that nobody has."""
+
+INBOX_INTERVAL = 0.5
+"""Seconds between two looks at what other processes left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Callbacks:
+    """What the owner of the memory does about it."""
+
+    known: Callable[[], Collection[str]]
+    """Escalations that this process has in memory."""
+    taken_up: Callable[[Sequence[Claimed]], Awaitable[None]]
+    owned: Callable[[dict[str, int]], None]
+    """What the store says is this node's, after a time in which that may have changed."""
+    superseded: Callable[[], None]
+    letters: Callable[[Sequence[Letter]], Awaitable[None]]
+
+
+class Ownership:
+    """The lease of this node, and what it finds to do in the store."""
+
+    def __init__(
+        self, ledger: Ledger, node: str, lease_seconds: float, clock: SteadyClock, callbacks: Callbacks
+    ) -> None:
+        self._ledger = ledger
+        self._node = node
+        self._seconds = lease_seconds
+        self._clock = clock
+        self._callbacks = callbacks
+        self._epoch: int | None = None
+        self._others = 0
+        self._well_since: float | None = None
+        """Since when every heartbeat came through; None while they do not."""
+        self._lease_ends = 0.0
+        """The loop's time at which others may think that this node is dead."""
+        self._unsure = True
+        """The store may hold escalations for this node that it does not have: at start, and after a claim failed."""
+        self._superseded = False
+
+    def doubt(self) -> None:
+        """Look for escalations that the store holds for this node and this process does not have."""
+        self._unsure = True
+
+    def has_rivals(self) -> bool:
+        """Whether another node has probably taken over what this one has."""
+        return not self._ledger.sole and self._others > 0 and asyncio.get_running_loop().time() > self._lease_ends
+
+    async def run(self) -> None:
+        """Until it is cancelled, or another process has become this node."""
+        await asyncio.gather(self._every(HEARTBEAT, self._keep), self._every(INBOX_INTERVAL, self._read_inbox))
+
+    async def retire(self) -> None:
+        """This node stops: others may take up what it has, at once."""
+        if self._epoch is not None and not self._superseded:
+            retire = partial(self._ledger.retire, node=self._node, epoch=self._epoch, at=self._clock.wall())
+            await self._ledger.run(retire)
+
+    async def claim(self, claim: Claim) -> int:
+        """Take up what nobody has; returns how many there were."""
+        claimed = await self._ledger.run(partial(self._ledger.claim, claim=claim))
+        if claimed:
+            log.warning("escalations taken up", incidents=[item.incident.id for item in claimed])
+            await self._callbacks.taken_up(claimed)
+        return len(claimed)
+
+    async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+        down = False
+        while not self._superseded:
+            try:
+                await work()
+                down = False
+            except StoreUnavailable as error:
+                if not down:
+                    log.error("the store does not tell of escalations", why=str(error))
+                down = True
+            except Exception:  # a bug here may not stop the heartbeat, or the node is taken for dead
+                log.exception("the work of a node failed")
+            await asyncio.sleep(seconds)
+
+    async def _keep(self) -> None:
+        """Hold the lease, then take up what nobody has."""
+        if self._ledger.sole:
+            if self._unsure:
+                await self._take_up(own=True, orphans=True)
+            return
+        well_since, self._well_since = self._well_since, None  # until it has come through
+        sent = asyncio.get_running_loop().time()
+        beat = await self._beat(self._clock.wall())
+        if not beat.alive:
+            self._superseded = True
+            log.critical("another process is this node now", node=self._node)
+            self._callbacks.superseded()
+            return
+        await self._count(beat, sent, well_since)
+        well = self._well_since is not None and sent - self._well_since >= self._seconds
+        if self._unsure or well:
+            await self._take_up(own=self._unsure, orphans=well)
+
+    async def _beat(self, at: datetime) -> Beat:
+        ledger, node, seconds = self._ledger, self._node, self._seconds
+        if self._epoch is None:
+            self._epoch = await ledger.run(partial(ledger.register, node=node, seconds=seconds, at=at))
+            return Beat(alive=True, others=0)
+        return await ledger.run(partial(ledger.beat, node=node, epoch=self._epoch, seconds=seconds, at=at))
+
+    async def _count(self, beat: Beat, sent: float, well_since: float | None) -> None:
+        """What a heartbeat means that was sent at `sent` and has come through now."""
+        in_time = asyncio.get_running_loop().time() <= sent + self._seconds
+        lapsed = well_since is None or sent > self._lease_ends
+        self._lease_ends, self._others = sent + self._seconds, beat.others
+        if in_time:
+            self._well_since = sent if well_since is None or lapsed else well_since
+        if lapsed:
+            self._unsure = True
+            self._callbacks.owned(await self._ledger.read(partial(self._ledger.owned, node=self._node)))
+
+    async def _take_up(self, *, own: bool, orphans: bool) -> None:
+        self._unsure = False
+        try:
+            while True:
+                known = frozenset(self._callbacks.known())
+                claim = Claim(self._node, self._clock.wall(), known, own=own, orphans=orphans)
+                if await self.claim(claim) < claim.limit:
+                    return
+        except BaseException:  # it may have been done all the same
+            self._unsure = True
+            raise
+
+    async def _read_inbox(self) -> None:
+        letters = partial(self._ledger.letters, node=self._node, at=self._clock.wall())
+        await self._callbacks.letters(await self._ledger.read(letters))

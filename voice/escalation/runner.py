@@ -1,0 +1,392 @@
+"""The shell around the engine: what it decides happens, once, whatever crashes in between.
+
+*Memory first.* The node that owns an escalation has its state in memory and decides there at once; the decision is
+posted to the journal in the same breath, as one transaction: state, lifecycle, timeline, outbox. A store that is slow
+or away holds up no decision. Each write names its predecessor, so decisions come into the store in their order, each
+once, also when a commit succeeds whose answer is lost.
+
+*Written before done.* A command is carried out when its decision is durable (`delivery`), so that no phone rings for a
+state that nobody will remember. The process may die between any two lines here:
+
+    it dies                                   whoever takes the incident up finds          and so
+    ────────────────────────────────────────  ───────────────────────────────────────────  ─────────────────────────
+    before the decision is durable            the state before it, its deadline passed     decides again. Nothing of
+                                                                                           it was carried out
+    after that, before a leg is rung          the leg in the state                         leg lost: it is rung again
+    while legs are up                         the same                                     the same
+    before a message is sent or its `done`    the message `pending`                        it is sent, under its key
+    before the emergency call is `started`    the call `pending`: certainly not placed     it is placed
+    between `started` and its outcome         the call `started`                           indeterminate: the plan's
+                                                                                           rule or a person decides
+    after the outcome was decided             the outcome in the state                     goes on
+
+So the emergency call is never lost, for until it is `started` somebody places it; and never doubled, for once it is
+`started` nobody does, unless the engine decides so anew under another key. What the engine is told twice it ignores.
+
+*Fenced.* Each write names owner and epoch. A node that was taken for dead, and is not, learns it from its next write
+or heartbeat: it lets go of the incident, ends its legs, and decides nothing for it any more. Until then it may ring a
+phone that another node rings, too; it cannot place an emergency call, for `started` would be refused.
+
+*Deadlines.* `due_at` of the state is a time of day; the timer stands on the loop's time (`SteadyClock`). Whoever
+takes an incident up after the clock was set back waits no longer than the deadline was to last when it was made.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from functools import partial
+from hashlib import sha256
+
+import structlog
+from sqlalchemy import Connection
+
+from config.plans import FrozenPlan
+from voice.clock import SteadyClock
+from voice.escalation.delivery import Delivery, Hands, Spawn, durable_orders
+from voice.escalation.engine import begin, decide
+from voice.escalation.events import (
+    EmergencyAnswered,
+    EmergencyConfirmed,
+    EmergencyFailed,
+    EmergencyIndeterminate,
+    Event,
+    Opened,
+    Reopened,
+    Timer,
+)
+from voice.escalation.ledger import Claim, Claimed, Decided, Fence, Ledger, Letter, Opening
+from voice.escalation.live import Fate, Live, Orders, telling
+from voice.escalation.ownership import Callbacks, Ownership
+from voice.escalation.plan_texts import Plans
+from voice.escalation.state import Change, Decision, Facts, Note, Phase, State
+from voice.escalation.taking_up import brought_forward, call_ended, died_with_the_process, left_undone
+from voice.journal import Journal
+from voice.store.rows import IncidentRow
+
+log = structlog.get_logger(__name__)
+
+TakenUp = Sequence[tuple[IncidentRow, State, FrozenPlan]]
+
+HAIR = 2e-6
+"""Seconds after its deadline at which a timer fires: times of day count microseconds, and early is not due."""
+
+AGAIN = 1.0
+"""Seconds after which a deadline is tried again that the engine did not answer with another one."""
+
+REMEMBERED = 1000
+"""Incidents of which it is remembered that another node took them up."""
+
+
+class Escalations:
+    """The escalations of this node: told what happens, it decides, writes, and has it carried out."""
+
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        journal: Journal,
+        hands: Hands,
+        clock: SteadyClock,
+        spawn: Spawn,
+        node: str,
+        lease_seconds: float = 3.0,
+        on_take_up: Callable[[TakenUp], Awaitable[None] | None] = lambda taken: None,
+        on_lost: Callable[[str], None] = lambda incident: None,
+        on_state: Callable[[str, State], None] = lambda incident, state: None,
+        on_change: Callable[[str, Change], None] = lambda incident, change: None,
+    ) -> None:
+        """`on_take_up`: escalations of a process that is gone are ours; before any event of theirs is decided.
+
+        `on_lost`: another node has this one now. `on_state`, `on_change`: after each decision, before it is durable.
+        """
+        self._ledger = ledger
+        self._journal = journal
+        self._clock = clock
+        self._spawn = spawn
+        self._node = node
+        self._on_take_up = on_take_up
+        self._on_lost = on_lost
+        self._on_state = on_state
+        self._on_change = on_change
+        self._live: dict[str, Live] = {}
+        self._plans = Plans()
+        self._lost: deque[str] = deque(maxlen=REMEMBERED)
+        self._letters: set[str] = set()
+        """Letters whose answer is decided and perhaps not durable."""
+        self._closed = False
+        self._ownership = Ownership(
+            ledger,
+            node,
+            lease_seconds,
+            clock,
+            Callbacks(self._live.keys, self._take_up, self._compare, self._lose_all, self._read),
+        )
+        self._delivery = Delivery(
+            ledger=ledger,
+            journal=journal,
+            hands=hands,
+            clock=clock,
+            spawn=spawn,
+            lease_seconds=lease_seconds,
+            report=self.post,
+            has_rivals=self._ownership.has_rivals,
+            idle=self._forget_if_over,
+        )
+
+    # -- what the service asks of it --
+
+    def opening(
+        self, incident: str, frozen: FrozenPlan, facts: Facts, opened_at: datetime
+    ) -> Callable[[Connection], None]:
+        """Take a new incident into memory, and give what to write in the transaction that opens it.
+
+        That transaction must be posted to the journal at once. A first decision without commands (operators are rung
+        by their own queue) is part of it already.
+        """
+        state = begin(incident, facts, self._clock.of(opened_at))
+        first = decide(frozen, state, Opened(), self._clock.now())
+        if first.commands or first.change:  # they wait for this transaction, so they are decided behind it
+            first = Decision(state)
+            asyncio.get_running_loop().call_soon(self.post, incident, Opened())
+        plan, known = self._plans.text(frozen)
+        live = Live(Fence(incident, self._node, 1), frozen, plan, first.state)
+        self._live[incident] = live
+        self._show(live, None)
+        self._arm(live)
+        opening = Opening(live.fence, plan, not known, first.state, first.notes, self._clock.wall())
+        return partial(self._ledger.open, opening=opening)
+
+    def post(self, incident_id: str, event: Event) -> None:
+        """Tell what happened. For an incident that is over, or not this node's, it changes nothing here."""
+        live = self._live.get(incident_id)
+        if live is not None:
+            self._tell(live, event)
+        elif isinstance(event, Reopened) and not self._closed:
+            self._spawn(self._reopen(incident_id, event, None))
+        elif isinstance(event, _OF_CALL) and incident_id in self._lost:
+            self._pass_on(incident_id, event)
+
+    def state(self, incident_id: str) -> State | None:
+        """Where it stands; None when it is not this node's, or over."""
+        live = self._live.get(incident_id)
+        return live.state if live else None
+
+    async def run(self) -> None:
+        """Take up what nobody has, hold the lease, read the inbox: until it is cancelled."""
+        await self._ownership.run()
+
+    def close(self) -> None:
+        """Decide nothing more: what is open is left as it is, for whoever takes it up."""
+        self._closed = True
+        for live in self._live.values():
+            live.disarm()
+
+    async def retire(self) -> None:
+        """`close`, and let other nodes take up at once what this one had. Raises `StoreUnavailable`."""
+        self.close()
+        await self._ownership.retire()
+
+    # -- deciding --
+
+    def _tell(self, live: Live, event: Event, letter: str | None = None) -> None:
+        """One event at a time: what a decision brings about may tell of the next one at once."""
+        live.events.append((event, letter))
+        if live.deciding:
+            return
+        live.deciding = True
+        try:
+            while live.events and not (live.gone or self._closed):
+                self._decide(live, *live.events.popleft())
+        finally:
+            live.deciding = False
+
+    def _decide(self, live: Live, event: Event, letter: str | None) -> None:
+        try:
+            decision = decide(live.frozen, live.state, event, self._clock.now())
+        except Exception:  # the alarm goes on: its deadline is tried again
+            log.exception("an escalation cannot be decided", incident=live.id, event=type(event).__name__)
+            decision = Decision(live.state)
+        if decision.state is live.state:
+            if letter is not None:
+                self._answered(letter)
+            self._arm(live, again=isinstance(event, Timer))
+            return
+        before, live.state = live.state, decision.state
+        self._show(live, decision.change)
+        self._arm(live)
+        self._write(live, before, decision, letter)
+
+    def _show(self, live: Live, change: Change | None) -> None:
+        """Let the rest of the service follow. Whatever it makes of it, the decision stands and is written."""
+        try:
+            if change is not None:
+                self._on_change(live.id, change)
+            self._on_state(live.id, live.state)
+        except Exception:
+            log.exception("the service does not follow an escalation", incident=live.id)
+
+    def _arm(self, live: Live, *, again: bool = False) -> None:
+        """Set the timer to the deadline. `again`: the deadline is there, and the engine left it as it is."""
+        due, loop = live.state.due_at, asyncio.get_running_loop()
+        if due is None or self._closed:
+            live.disarm()
+            return
+        when = max(self._clock.when(due) + HAIR, loop.time() + (AGAIN if again else 0.0))
+        if live.timer is not None and live.armed_for == when:
+            return
+        live.disarm()
+        live.armed_for = when
+        live.timer = loop.call_at(when, self._ring_out, live)
+
+    def _ring_out(self, live: Live) -> None:
+        live.timer = None
+        self._tell(live, Timer())
+
+    # -- writing --
+
+    def _write(self, live: Live, before: State, decision: Decision, letter: str | None) -> None:
+        decided = Decided(
+            fence=live.fence,
+            previous=before.decisions,
+            state=decision.state,
+            commands=decision.commands,
+            notes=decision.notes,
+            change=decision.change,
+            at=self._clock.wall(),
+            call_ended=call_ended(before, decision.state),
+            inbox=letter,
+        )
+        done, fate = self._post(live, decided)
+        if decision.commands:
+            now = asyncio.get_running_loop().time()
+            self._delivery.order(live, Orders(decision.commands, done, fate, now))
+
+    def _post(self, live: Live, decided: Decided) -> tuple[asyncio.Future[bool], Fate]:
+        """Somebody waits for commands, and for a change to be durable; notes may share another commit."""
+        told, fate = telling(partial(self._ledger.record, decided=decided))
+        live.unwritten += 1
+        done = self._journal.post(told, urgent=bool(decided.commands or decided.change))
+        done.add_done_callback(partial(self._written, live, decided, fate))
+        return done, fate
+
+    def _written(self, live: Live, decided: Decided, fate: Fate, done: asyncio.Future[bool]) -> None:
+        live.unwritten -= 1
+        if done.cancelled() or self._closed or live.gone:
+            return
+        if not done.result():
+            self._repair(live, decided)
+        elif fate.fenced:
+            self._lose(live)
+        else:
+            live.stored = True
+            self._plans.stored(live.plan)
+            self._forget_if_over(live)
+
+    def _repair(self, live: Live, refused: Decided) -> None:
+        """The store refused a decision, which is a bug: what it would not take is left out, the state is kept."""
+        if live.unwritten or refused.previous is None:
+            return  # those behind it will be refused as well, for they build on it; and a repair is not repaired
+        note = Note("timeline_gap", {"why": "the store refused an entry"})
+        self._post(live, Decided(live.fence, None, live.state, (), (note,), None, self._clock.wall()))
+
+    def _forget_if_over(self, live: Live) -> None:
+        if live.state.phase is Phase.DONE and not (live.gone or live.unwritten or live.delivering or live.orders):
+            self._drop(live)
+
+    def _drop(self, live: Live) -> None:
+        live.gone = True
+        live.disarm()
+        live.orders.clear()
+        if self._live.get(live.id) is live:
+            del self._live[live.id]
+
+    # -- losing and taking up --
+
+    def _lose(self, live: Live) -> None:
+        """Another node has it."""
+        log.warning("an escalation is another node's now", incident=live.id)
+        self._drop(live)
+        self._lost.append(live.id)
+        self._delivery.let_go(live)
+        self._on_lost(live.id)
+        self._ownership.doubt()
+
+    def _lose_all(self) -> None:
+        for live in list(self._live.values()):
+            self._lose(live)
+
+    def _compare(self, owned: dict[str, int]) -> None:
+        """Let go of what the store says is another node's."""
+        for live in list(self._live.values()):
+            if live.stored and live.state.phase is not Phase.DONE and owned.get(live.id) != live.fence.epoch:
+                self._lose(live)
+
+    def _pass_on(self, incident: str, event: Event) -> None:
+        """What became of an emergency call of ours is told to whoever has the incident now."""
+        name = sha256(f"{incident} {event} {self._node}".encode()).hexdigest()[:32]
+        leave = partial(self._ledger.leave, letter=name, incident=incident, event=event, at=self._clock.wall())
+        self._journal.post(leave, urgent=True)
+
+    async def _take_up(self, claimed: Sequence[Claimed]) -> None:
+        """Go on with escalations whose process is gone."""
+        pairs = [(item, self._revive(item)) for item in claimed]
+        await self._tell_of([(item.incident, live.state, live.frozen) for item, live in pairs])
+        for item, live in pairs:
+            self._resume(live, item)
+
+    async def _tell_of(self, taken: TakenUp) -> None:
+        try:
+            told = self._on_take_up(taken)
+            if told is not None:
+                await told
+        except Exception:  # the escalations go on all the same
+            log.exception("the service does not follow a take-up")
+
+    def _revive(self, item: Claimed) -> Live:
+        fence = Fence(item.incident.id, self._node, item.epoch)
+        state = brought_forward(item, self._clock.now())
+        live = Live(fence, self._plans.frozen(item.plan), item.plan, state, stored=True)
+        self._live[live.id] = live
+        return live
+
+    def _resume(self, live: Live, item: Claimed) -> None:
+        """Everything that died with the process is an event; what it left undone is done."""
+        self._show(live, None)
+        for event in died_with_the_process(item):
+            self._tell(live, event)
+        if left := left_undone(item):
+            self._delivery.order(live, durable_orders(left, asyncio.get_running_loop().time()))
+        self._arm(live)
+
+    # -- the inbox --
+
+    async def _read(self, letters: Sequence[Letter]) -> None:
+        """What other processes left, each once. What is open and not in memory yet is being taken up: later."""
+        self._letters &= {letter.id for letter in letters}  # those that are gone will not come back
+        for letter in letters:
+            live = self._live.get(letter.incident)
+            if letter.id in self._letters or (live is None and letter.open):
+                continue
+            self._letters.add(letter.id)
+            if live is not None and letter.event is not None:
+                self._tell(live, letter.event, letter.id)
+            elif isinstance(letter.event, Reopened):
+                self._spawn(self._reopen(letter.incident, letter.event, letter.id))
+            else:
+                log.warning("a message for an escalation came too late", incident=letter.incident)
+                self._answered(letter.id)
+
+    def _answered(self, letter: str) -> None:
+        self._journal.post(partial(self._ledger.answered, letters=[letter], at=self._clock.wall()))
+
+    async def _reopen(self, incident: str, event: Reopened, letter: str | None) -> None:
+        """Somebody opens a resolved incident again: its escalation comes back into memory."""
+        known = frozenset(self._live)
+        await self._ownership.claim(Claim(self._node, self._clock.wall(), known, own=True, incident=incident))
+        live = self._live.get(incident)
+        if live is not None:
+            self._tell(live, event, letter)
+
+
+_OF_CALL = (EmergencyAnswered, EmergencyConfirmed, EmergencyFailed, EmergencyIndeterminate)
