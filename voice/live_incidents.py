@@ -5,7 +5,7 @@ slow or away never holds up a person. The store stays the truth after a crash: `
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -25,7 +25,7 @@ from voice.incidents.kinds import Kind
 from voice.incidents.lifecycle import Reason, State, transition
 from voice.journal import Journal
 from voice.media.listening import IncidentAudio
-from voice.media.room import Role, Room
+from voice.media.room import Ear, Role, Room
 from voice.media.tones import Sound, clip
 from voice.store import incidents as rows
 
@@ -271,11 +271,18 @@ class LiveIncidents:
             resolved=asyncio.get_running_loop().create_future(),
             on_change=self._changed,
         )
+        incident.room.on_hearing = partial(self._note_hearing, incident.id)
         self._open[incident.id] = incident
         self._by_key[incident.key] = incident
         if incident.worker is not None:
             self._by_worker.setdefault(incident.worker.id, []).append(incident)
         return incident
+
+    def _note_hearing(self, incident_id: str, ears: Sequence[Ear]) -> None:
+        """Who hears whom, whenever that changes: evidence of what could be known by whom."""
+        legs = [{"leg": e.leg, "role": e.role.value, "voice": e.voice.value, "hears": list(e.hears)} for e in ears]
+        entry = {"kind": "hearing", "detail": {"legs": legs}, "actor": "system", "at": self._clock.now()}
+        self._journal.post(partial(_append, incident=incident_id, **entry))
 
     def _changed(self, incident: LiveIncident) -> None:
         if incident.state is State.RESOLVED and self._open.pop(incident.id, None) is not None:

@@ -83,6 +83,26 @@ def _proof(facts: _Facts) -> str:
     return _PROOF.get(str(facts.get("proof") or facts.get("identified_by")), "unknown caller")
 
 
+def _first_heard(facts: _Facts) -> str:
+    since = facts.get("from_s", 0)
+    return f"hears the alarm, from its second {since:.0f}"
+
+
+def _hearing(facts: _Facts) -> str:
+    """`operator hears device; device hears operator`: who hears nobody is left out."""
+    legs = {leg["leg"]: leg for leg in facts.get("legs", ())}
+    heard = [
+        f"{_role(leg)} hears {', '.join(_role(legs[other]) for other in leg['hears'] if other in legs)}"
+        for leg in legs.values()
+        if leg["hears"]
+    ]
+    return "connects: " + ("; ".join(heard) or "nobody hears anybody")
+
+
+def _role(leg: Mapping[str, Any]) -> str:
+    return {"device": "the worker", "emergency": "the control room"}.get(leg["role"], str(leg["role"]))
+
+
 def _answered(facts: _Facts) -> str:
     late = "; the incident is not on disk yet" if facts.get("before_commit") else "; the incident is on disk"
     return f"answers {facts['leg']} within {facts['after_ms']} ms and stays silent{late}"
@@ -127,15 +147,24 @@ _TOLD: Mapping[str, str | Callable[[_Facts], str]] = {
     "ringing_ended": _ringing_ended,
     "answered_too_late": "lets {operator} go: somebody else was quicker",
     "operator_joined": "answers, {after_s} s after the alarm",
-    "first_audio_heard": "hears the alarm, from its second 0",
+    "first_audio_heard": _first_heard,
     "listening_live": "has caught up: listens live",
     "talk_on": "turns talk on: the worker can hear",
     "talk_off": "turns talk off",
+    "confer_on": "speaks with the others; the worker cannot hear",
+    "confer_off": "is heard by nobody any more",
+    "hearing": _hearing,
     "marked": "marks second {position_s} of the alarm",
     "help_asked": "asks for help: the other operators ring",
     "gave_back": "gives the alarm back",
     "operator_left": "is off the call",
     "no_sign_of_life": "lets {leg} go: no sign of life on the line",
+    # contacts who took the alarm
+    "contact_joined": "listens, {after_s} s after the alarm",
+    "contact_left": "is off the call ({end})",
+    "memo_heard": "listens to the spoken memo",
+    "passed_on": "passes the alarm on",
+    "code_word_wrong": "gives a wrong code word; {left} tries are left",
     # the lifecycle
     "acknowledged": "has the alarm (acknowledged)",
     "in_progress": "deals with it (in progress)",

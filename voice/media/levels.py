@@ -17,10 +17,10 @@ from collections import deque
 import numpy as np
 
 from voice.media.mixing import alaw, linear
-from voice.rtp.codecs import ALAW_SILENCE_FRAME, alaw_to_pcm, audioop
+from voice.rtp.codecs import ALAW_SILENCE, ALAW_SILENCE_FRAME, alaw_to_pcm, audioop
 
-TARGET = -20.0
-"""dBov: the active level of speech that every voice is brought to."""
+TARGET = -22.0
+"""dBov (-16 dBm0): the active level of speech that every voice is brought to, what a telephone usually gives."""
 TOLERANCE = 3.0
 """dB around `TARGET` within which nothing is touched."""
 MOST = 12.0
@@ -34,7 +34,7 @@ _MEMORY = 400  # frames with speech that the measured level remembers: 8 s
 _FLOOR_FRAMES, _FLOOR_BLOCKS = 25, 10  # the background: the faintest frame of the last five seconds
 _ABOVE_FLOOR = 3.16  # amplitude: speech stands 10 dB above it
 _FAINTEST = 104.0  # -50 dBov: fainter is no speech to anybody's ear
-_HOLE = 9.0  # digital silence says nothing about the background
+_HOLE = ALAW_SILENCE * 16  # 2 ms of digital silence, from a lost packet, say nothing about the background
 _LOUDEST = 32_256.0  # the largest value of A-law
 
 
@@ -81,7 +81,8 @@ class Leveller:
         loudness = float(audioop.rms(pcm, 2))
         if loudness > self._threshold():
             self._hear(loudness)
-        self._watch_background(loudness)
+        if _HOLE not in frame:
+            self._watch_background(loudness)
         step = round(self._gain * _STEPS)
         if step > 0:
             step = self._without_clipping(step, audioop.max(pcm, 2))
@@ -92,8 +93,6 @@ class Leveller:
         return max(min(self._floors) * _ABOVE_FLOOR, _FAINTEST) if self._floors else math.inf
 
     def _watch_background(self, loudness: float) -> None:
-        if loudness <= _HOLE:
-            return
         self._faintest = min(self._faintest, loudness)
         self._frames += 1
         if self._frames == _FLOOR_FRAMES:
