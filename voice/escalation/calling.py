@@ -67,8 +67,7 @@ def answered(turn: Turn, leg: Leg) -> None:
     """Something picked up, and has some time to prove that it is a person."""
     if not (leg.answered or leg.taken):
         _put(turn, replace(leg, answered=True, deadline=max(leg.deadline, turn.later(DIALOGUE))))
-        turn.set(reached=True)
-        turn.note("contact_answered", {"contact": leg.contact, "leg": leg.id})
+        turn.set(reached=True)  # the shell notes it, with what it knows of the call
 
 
 def ended(turn: Turn, leg: Leg, event: Ended) -> None:

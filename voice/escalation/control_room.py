@@ -11,7 +11,8 @@
     answered                       failed                      indeterminate: somebody did pick up
     placing, answered              indeterminate, no report    indeterminate: a person is asked, or the plan's rule
     indeterminate                  confirmed, failed           as above: late, but certain
-    indeterminate                  its time has come           placing, where the plan says "call again"
+    indeterminate; failed after    its time has come           placing, where the plan says "call again"
+    one that was indeterminate
 
 No rule places a call by itself while an earlier one may have reached somebody, but the plan's own "call again".
 """
@@ -19,7 +20,7 @@ No rule places a call by itself while an earlier one may have reached somebody, 
 from config.plans import Step
 from voice.escalation.commands import CallEmergency, Cancel
 from voice.escalation.events import EmergencyAsked, EmergencyConfirmed, EmergencyFailed
-from voice.escalation.state import Emergency, EmergencyStatus, Phase
+from voice.escalation.state import Emergency, EmergencyStatus
 from voice.escalation.turn import Turn
 
 RINGING = 180.0
@@ -97,6 +98,7 @@ def confirmed(turn: Turn, event: EmergencyConfirmed) -> bool:
     turn.emergency(status=EmergencyStatus.CONFIRMED, call=event.call, due_at=None, over=False)
     told = {"call": event.call, "route": emergency.route, "proof": event.proof}
     turn.note("emergency_confirmed", told, actor=actor(emergency))
+    no_longer_automatic(turn)
     return True
 
 
@@ -108,7 +110,8 @@ def failed(turn: Turn, event: EmergencyFailed) -> None:
         _indeterminate(turn, event.why or "failed after the answer")
     elif emergency.status in (EmergencyStatus.PLACING, EmergencyStatus.INDETERMINATE):
         doubtful = tuple(call for call in emergency.doubtful if call != event.call)
-        turn.emergency(status=EmergencyStatus.FAILED, due_at=None, doubtful=doubtful)
+        turn.emergency(status=EmergencyStatus.FAILED, doubtful=doubtful)
+        _call_again_later(turn)
         told = {"status": event.status, "why": event.why}
         turn.note("emergency_failed", {"call": event.call} | {k: v for k, v in told.items() if v not in (None, "")})
 
@@ -130,6 +133,12 @@ def over(turn: Turn, call: str) -> None:
         turn.note("emergency_call_ended", {"call": call})
 
 
+def forgotten(turn: Turn, call: str) -> None:
+    """Nobody closed the incident after the control room had it: whether that call is still up is not known."""
+    if call == turn.state.emergency.call:
+        turn.emergency(over=True)
+
+
 def watch(turn: Turn) -> None:
     """Its deadline: no report came, or it is to be placed again."""
     emergency = turn.state.emergency
@@ -149,6 +158,8 @@ def abandon(turn: Turn) -> None:
     emergency = turn.state.emergency
     if emergency.under_way or (emergency.status is EmergencyStatus.CONFIRMED and not emergency.over):
         turn.do(Cancel(emergency.call))
+    if emergency.under_way:
+        turn.emergency(status=EmergencyStatus.INDETERMINATE, doubtful=(*emergency.doubtful, emergency.call))
     turn.emergency(due_at=None)
 
 
@@ -163,10 +174,9 @@ def actor(emergency: Emergency) -> str:
 
 def _by_itself(turn: Turn, step: Step | None) -> bool:
     """Whether the plan may call without a person: nobody has it, nobody has let it go, nobody may be reached yet."""
-    state = turn.state
-    if step is None or step.confirm != "automatic" or state.confirm_only or state.phase is not Phase.ESCALATING:
+    if step is None or step.confirm != "automatic" or turn.state.confirm_only or not turn.escalating:
         return False
-    return state.emergency.status is not EmergencyStatus.INDETERMINATE or state.emergency.due_at is not None
+    return not turn.state.emergency.doubtful or turn.is_due(turn.state.emergency.due_at)
 
 
 def _await_confirmation(turn: Turn, route: str, seconds: float) -> None:
@@ -195,17 +205,23 @@ def _place(turn: Turn, route: str, asked_by: str) -> None:
 
 
 def _indeterminate(turn: Turn, why: str) -> None:
-    emergency, rule = turn.state.emergency, _rule(turn)
-    doubtful = (*emergency.doubtful, emergency.call)
-    again = rule is not None and rule.indeterminate == "call again" and len(doubtful) < rule.attempts
-    after = rule.again_after if rule is not None and again else None
-    turn.emergency(
-        status=EmergencyStatus.INDETERMINATE,
-        doubtful=doubtful,
-        due_at=None if after is None else turn.later(after),
-    )
+    emergency = turn.state.emergency
+    turn.emergency(status=EmergencyStatus.INDETERMINATE, doubtful=(*emergency.doubtful, emergency.call))
+    after = _call_again_later(turn)
     told = {"call": emergency.call, "why": why, "again_after": after}
     turn.note("emergency_indeterminate", {key: value for key, value in told.items() if value is not None})
+
+
+def _call_again_later(turn: Turn) -> float | None:
+    """Where a call may have reached somebody, the plan's own rule says when another is placed: in how many seconds.
+
+    `attempts` counts the calls that may have. Calls that certainly failed are no reason to stop.
+    """
+    doubtful, rule = turn.state.emergency.doubtful, _rule(turn)
+    again = rule is not None and rule.indeterminate == "call again" and 0 < len(doubtful) < rule.attempts
+    after = rule.again_after if rule is not None and again else None
+    turn.emergency(due_at=None if after is None else turn.later(after))
+    return after
 
 
 def _rule(turn: Turn) -> Step | None:

@@ -155,12 +155,10 @@ def _leg(turn: Turn, event: Rings | Answered | Taken | calling.Ended) -> None:
             calling.rings(turn, leg)
         case Answered():
             calling.answered(turn, leg)
-        case HungUp() | PassedOn() | LegLost() if leg.taken:
+        case _ if leg.taken:
             taking.contact_ended(turn, leg, event)
-        case _ if not leg.taken:
-            calling.ended(turn, leg, event)
         case _:
-            pass  # he has it: how his call might have ended otherwise comes too late
+            calling.ended(turn, leg, event)
 
 
 def _deadlines(turn: Turn) -> None:

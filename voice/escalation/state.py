@@ -168,7 +168,7 @@ class State:
     """The plan has ended without a human, as it says in writing."""
     sent: tuple[Sent, ...] = ()
     links: tuple[str, ...] = ()
-    """Contacts who were sent a link that proves acceptance."""
+    """Contacts who were sent a link that proves acceptance, and have not followed it yet."""
     acknowledged: tuple[str, ...] = ()
     """Contacts who followed a link of the latest messages."""
 

@@ -30,6 +30,8 @@ every few seconds: that may not bury people in text messages."""
 def advance(turn: Turn) -> None:
     """Go on with the plan until something holds it."""
     while turn.escalating and not turn.state.exhausted:
+        if turn.state.begun and turn.is_due(turn.state.step_due):
+            turn.set(step_due=None)  # that wait is over, even if phones still ring
         if turn.state.begun and turn.state.queue and not turn.state.ringing:
             _ring_next(turn)
         elif _held(turn):

@@ -16,13 +16,12 @@ Whoever else has it, too, keeps it. A second contact who presses the key is told
 
 from dataclasses import replace
 
-from voice.escalation import control_room, steps
+from voice.escalation import calling, control_room, steps
 from voice.escalation.commands import Cancel
 from voice.escalation.events import (
     Acknowledged,
     EmergencyConfirmed,
     HungUp,
-    LegLost,
     OperatorJoined,
     OperatorLeft,
     PassedOn,
@@ -41,7 +40,7 @@ def taken(turn: Turn, event: Taken) -> None:
     """The first wins. Legs that the engine has ended take nothing, but hear who has it."""
     leg = turn.state.leg(event.leg)
     if leg is None:
-        if turn.state.phase is Phase.TAKEN:
+        if turn.state.phase is Phase.TAKEN and event.leg not in turn.state.emergency.calls:
             turn.do(Cancel(event.leg, holder(turn)))
         return
     if leg.taken:
@@ -54,11 +53,12 @@ def taken(turn: Turn, event: Taken) -> None:
 
 def acknowledged(turn: Turn, event: Acknowledged) -> None:
     """He followed a link: that he takes it, if it is one that the plan has sent him as proof."""
-    state, contact = turn.state, event.contact
-    if contact in state.acknowledged:
+    state, contact, actor = turn.state, event.contact, f"contact:{event.contact}"
+    counts = event.counts and contact in state.links  # a link counts once
+    if not counts and contact in state.acknowledged:
         return
-    counts, actor = event.counts and contact in state.links, f"contact:{contact}"
-    turn.set(acknowledged=(*state.acknowledged, contact))
+    turn.set(links=tuple(who for who in state.links if who != contact or not counts))
+    turn.set(acknowledged=(*(who for who in state.acknowledged if who != contact), contact))
     turn.note("acknowledged_by_link", {"contact": contact, "counts": counts}, actor=actor)
     if counts and all(taker.actor != actor for taker in state.takers):
         _hold(turn, Taker(actor, "", LINK, turn.later(turn.frozen.plan.follow_up)))
@@ -84,9 +84,9 @@ def operator_joined(turn: Turn, event: OperatorJoined) -> None:
 
 
 def operator_left(turn: Turn, event: OperatorLeft) -> None:
-    if event.leg and event.leg not in turn.state.departed:
-        turn.set(departed=(*turn.state.departed, event.leg)[-REMEMBERED:])
     left = [p for p in turn.state.presences if p.operator == event.operator and event.leg in ("", p.leg)]
+    legs = {leg for leg in (event.leg, *(p.leg for p in left)) if leg} - {*turn.state.departed}
+    turn.set(departed=(*turn.state.departed, *sorted(legs))[-REMEMBERED:])
     if not left:
         return
     turn.set(presences=tuple(p for p in turn.state.presences if p not in left))
@@ -96,15 +96,15 @@ def operator_left(turn: Turn, event: OperatorLeft) -> None:
         steps.again(turn)
 
 
-def contact_ended(turn: Turn, leg: Leg, event: HungUp | PassedOn | LegLost) -> None:
-    """The leg of one who has it."""
+def contact_ended(turn: Turn, leg: Leg, event: calling.Ended) -> None:
+    """The leg of one who has it is over. However it ended, but by his own act: it was lost."""
     turn.set(legs=tuple(other for other in turn.state.legs if other is not leg))
     match event:
         case HungUp():
             _hung_up(turn, leg)
         case PassedOn():
             _passed_on(turn, leg)
-        case LegLost():
+        case _:
             _lost(turn, leg)
 
 
@@ -114,8 +114,9 @@ def follow_up(turn: Turn) -> None:
     for taker in forgotten:
         turn.set(takers=tuple(other for other in turn.state.takers if other is not taker))
         turn.note("follow_up_missed", {"by": taker.actor})
-    if forgotten and _nobody_has_it(turn, "nobody has closed it", lifecycle_actor="system"):
+        control_room.forgotten(turn, taker.leg)
         control_room.no_longer_automatic(turn)
+    if forgotten and _nobody_has_it(turn, "nobody has closed it", lifecycle_actor="system"):
         steps.from_the_top(turn)
 
 
@@ -136,7 +137,6 @@ def _hung_up(turn: Turn, leg: Leg) -> None:
 def _passed_on(turn: Turn, leg: Leg) -> None:
     _forget_taker(turn, leg)
     turn.set(passed=(*turn.state.passed, leg.contact))
-    turn.note("passed_on", {"contact": leg.contact, "leg": leg.id}, actor=_actor(leg))
     control_room.no_longer_automatic(turn)
     if _nobody_has_it(turn, "passed on", lifecycle_actor=_actor(leg)):
         steps.onwards(turn)

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from config.plans import Contact, FrozenPlan
+from voice.escalation.rota import on_duty, within
 
 OPERATORS = "operators"
 TIME_ZONE = "Europe/Amsterdam"
@@ -32,8 +33,6 @@ def text_number(contact: Contact) -> str | None:
 
 def _team(frozen: FrozenPlan, team_id: str, at: datetime) -> tuple[str, ...]:
     """Who of the team is on duty; everybody when the rota has a gap."""
-    from voice.escalation.rota import on_duty
-
     team = frozen.teams.get(team_id)
     if team is None:
         return ()
@@ -46,7 +45,5 @@ def _known(frozen: FrozenPlan, contacts: Iterable[str]) -> tuple[str, ...]:
 
 
 def _in_hours(frozen: FrozenPlan, contact: Contact, at: datetime) -> bool:
-    from voice.escalation.rota import within
-
     zone = contact.timezone or (frozen.customer.timezone if frozen.customer else TIME_ZONE)
     return not contact.hours or within(contact.hours, zone, at)
