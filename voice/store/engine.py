@@ -28,6 +28,9 @@ not a database."""
 
 IN_MEMORY = "sqlite://"
 
+NODE, ON_ENTRY = "earshot.node", "earshot.on_entry"
+"""What the store tells its functions by `Connection.info`: the node that writes; who hears of timeline entries."""
+
 
 def sqlite_path(url: str) -> Path | None:
     """The file of an SQLite URL, None for a database in memory; `ConfigurationError` for any other URL."""

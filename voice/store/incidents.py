@@ -19,6 +19,7 @@ from voice.incidents.lifecycle import transition as lifecycle_transition
 from voice.incidents.timeline import GENESIS, Entry, canonical, chain
 from voice.store import schema
 from voice.store.bindings import load_bindings, save_bindings
+from voice.store.engine import ON_ENTRY
 from voice.store.legs import (
     add_leg,
     add_recording,
@@ -85,6 +86,7 @@ _CHANGE = (
         acknowledged_at=bindparam("acknowledged"),
         resolved_at=bindparam("resolved"),
         reason=bindparam("new_reason"),
+        note=bindparam("new_note"),
     )
 )
 
@@ -102,8 +104,15 @@ def open_incident(
     identified_by: str | None,
     at: datetime,
     detail: Mapping[str, Any],
+    customer_id: str | None = None,
+    cause_key: str | None = None,
+    actor: str | None = None,
 ) -> IncidentRow:
-    """Open an incident, with `opened` as the first entry of its timeline; `detail` is added to it."""
+    """Open an incident, with `opened` as the first entry of its timeline; `detail` is added to it.
+
+    `actor` is who opened it: without one, the device that called. `cause_key` names what may open one incident only
+    (`IntegrityError` for a second one).
+    """
     row = IncidentRow(
         id=incident_id,
         kind=kind,
@@ -120,6 +129,8 @@ def open_incident(
         acknowledged_at=None,
         resolved_at=None,
         reason=None,
+        customer_id=customer_id,
+        cause_key=cause_key,
     )
     connection.execute(
         _INSERT,
@@ -135,6 +146,8 @@ def open_incident(
             "identified_by": row.identified_by,
             "opened_at": at,
             "changed_at": at,
+            "customer_id": row.customer_id,
+            "cause_key": row.cause_key,
         },
     )
     facts = {
@@ -146,7 +159,6 @@ def open_incident(
         "dialled": row.dialled,
         "identified_by": row.identified_by,
     }
-    actor = f"device:{device_id}" if device_id else "unknown caller"
     first = chain(
         incident=incident_id,
         sequence=1,
@@ -154,7 +166,7 @@ def open_incident(
         at=at,
         kind="opened",
         detail=facts | dict(detail),
-        actor=actor,
+        actor=actor or (f"device:{device_id}" if device_id else "unknown caller"),
     )
     _write(connection, first)
     return row
@@ -195,8 +207,12 @@ def transition(
     reason: Reason | None = None,
     at: datetime,
     detail: Mapping[str, Any] | None = None,
+    note: str | None = None,
 ) -> IncidentRow:
-    """Change the state as the lifecycle table allows (else `LifecycleError`), and say so on the timeline."""
+    """Change the state as the lifecycle table allows (else `LifecycleError`), and say so on the timeline.
+
+    `note` is how it was resolved, in words; it stands on the incident until that is reopened, and on its timeline.
+    """
     row = connection.execute(_LOCKED, {"incident_id": incident_id}).first()
     if row is None:
         raise UnknownIncident(f"there is no incident {incident_id!r}")
@@ -205,7 +221,7 @@ def transition(
         kind = lifecycle_transition(before.state, to, reason)
     except LifecycleError as error:
         raise LifecycleError(f"incident {incident_id}: {error}") from None
-    after = _after(before, kind, to, actor=actor, reason=reason, at=at)
+    after = _after(before, kind, to, actor=actor, reason=reason, at=at, note=storable(note))
     connection.execute(
         _CHANGE,
         {
@@ -216,9 +232,11 @@ def transition(
             "acknowledged": after.acknowledged_at,
             "resolved": after.resolved_at,
             "new_reason": after.reason.value if after.reason else None,
+            "new_note": after.note,
         },
     )
     facts = {"from": before.state.value, "to": to.value} | ({"reason": reason.value} if reason else {})
+    facts |= {"note": after.note} if note and after.note else {}
     append(connection, incident_id, kind=kind, detail=facts | dict(detail or {}), actor=actor, at=at)
     return after
 
@@ -301,10 +319,13 @@ def _write(connection: Connection, entry: Entry) -> None:
             "hash": entry.hash,
         },
     )
+    on_entry = connection.info.get(ON_ENTRY)
+    if on_entry is not None:
+        on_entry(connection, entry)
 
 
 def _after(
-    before: IncidentRow, kind: str, to: State, *, actor: str, reason: Reason | None, at: datetime
+    before: IncidentRow, kind: str, to: State, *, actor: str, reason: Reason | None, at: datetime, note: str | None
 ) -> IncidentRow:
     """The row as it stands after the transition that the timeline calls `kind`."""
     changed = replace(before, state=to, changed_at=at)
@@ -314,9 +335,9 @@ def _after(
         case "given_back":
             return replace(changed, taken_by=None)
         case "resolved":
-            return replace(changed, resolved_at=at, reason=reason)
+            return replace(changed, resolved_at=at, reason=reason, note=note)
         case "reopened":
-            return replace(changed, taken_by=None, acknowledged_at=None, resolved_at=None, reason=None)
+            return replace(changed, taken_by=None, acknowledged_at=None, resolved_at=None, reason=None, note=None)
     return changed
 
 

@@ -1,12 +1,14 @@
 """Call legs and the recordings of their audio. Functions of a connection, as in `incidents`."""
 
+from collections.abc import Collection
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, insert, or_, select, update
 
 from voice.store import schema
+from voice.store.engine import NODE
 from voice.store.rows import Direction, LegRow, RecordingRow, Role, Unfinished
 from voice.store.text import storable
 
@@ -54,8 +56,9 @@ def add_leg(
     peer: str,
     codec: str | None,
     started_at: datetime,
+    contact_id: str | None = None,
 ) -> None:
-    """A call leg has joined the incident."""
+    """A call leg has joined the incident. It is of the node that the store was opened for."""
     connection.execute(
         _INSERT_LEG,
         {
@@ -67,6 +70,8 @@ def add_leg(
             "peer": storable(peer),
             "codec": codec,
             "started_at": started_at,
+            "node": connection.info.get(NODE),
+            "contact_id": contact_id,
         },
     )
 
@@ -101,6 +106,7 @@ def add_recording(
             "started_at": started_at,
             "offset_ms": offset_ms,
             "complete": False,
+            "node": connection.info.get(NODE),
         },
     )
 
@@ -139,12 +145,23 @@ def recordings(connection: Connection, incident_id: str) -> list[RecordingRow]:
     return [_recording(row) for row in connection.execute(_RECORDINGS_OF, {"incident": incident_id})]
 
 
-def unfinished(connection: Connection) -> Unfinished:
-    """Legs that never ended, segments that were never closed: at start, what a dead process left behind."""
+def unfinished(connection: Connection, node: str | Collection[str] | None = None) -> Unfinished:
+    """Legs that never ended, segments that were never closed: what a dead process left behind.
+
+    `node`: only those of this node, or of these. What was written for no node (by a process that had the database
+    for itself) is everybody's. Without it, those of all nodes: nobody else may be using the database then.
+    """
+    nodes = None if node is None else [node] if isinstance(node, str) else list(node)
     return Unfinished(
-        legs=tuple(_leg(row) for row in connection.execute(_UNFINISHED_LEGS)),
-        recordings=tuple(_recording(row) for row in connection.execute(_UNFINISHED_RECORDINGS)),
+        legs=tuple(_leg(row) for row in connection.execute(_of_nodes(_UNFINISHED_LEGS, _LEGS.c.node, nodes))),
+        recordings=tuple(
+            _recording(row) for row in connection.execute(_of_nodes(_UNFINISHED_RECORDINGS, _RECORDINGS.c.node, nodes))
+        ),
     )
+
+
+def _of_nodes(statement: Select[Any], column: ColumnElement[str | None], nodes: list[str] | None) -> Select[Any]:
+    return statement if nodes is None else statement.where(or_(column.is_(None), column.in_(nodes)))
 
 
 def _leg(row: Row[Any]) -> LegRow:

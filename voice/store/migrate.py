@@ -32,6 +32,11 @@ def upgrade(connection: Connection, name: str) -> None:
     refuse_newer(found, name)
     if found == schema.VERSION:
         return
+    migrate(connection)
+
+
+def migrate(connection: Connection, to: str = "head") -> None:
+    """Run the migrations up to one of them."""
     # Imported late: it takes a quarter of a second, and is seldom needed.
     from alembic import command
     from alembic.config import Config
@@ -39,4 +44,4 @@ def upgrade(connection: Connection, name: str) -> None:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, to)

@@ -7,7 +7,7 @@ from typing import Literal
 from voice.incidents.kinds import Kind
 from voice.incidents.lifecycle import Reason, State
 
-Role = Literal["device", "operator"]
+Role = Literal["device", "operator", "contact", "emergency"]
 Direction = Literal["received", "sent"]
 
 
@@ -33,11 +33,16 @@ class IncidentRow:
     """When somebody first took it, since it was opened or reopened."""
     resolved_at: datetime | None
     reason: Reason | None
+    customer_id: str | None = None
+    note: str | None = None
+    """How it was resolved, in words of the one who did."""
+    cause_key: str | None = None
+    """What raised it, where that must raise it only once; None for an alarm of a device."""
 
 
 @dataclass(frozen=True, slots=True)
 class LegRow:
-    """One call leg: of the device, or of an operator."""
+    """One call leg: of the device, of an operator or another contact, or to the emergency services."""
 
     id: str
     incident_id: str
@@ -49,6 +54,9 @@ class LegRow:
     started_at: datetime
     ended_at: datetime | None
     cause: str | None
+    node: str | None = None
+    """Which node has the call; None in a database that only one process uses."""
+    contact_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +78,8 @@ class RecordingRow:
     sha256: str | None
     lost_ms: int | None
     complete: bool
+    node: str | None = None
+    """Which node has the file."""
 
 
 @dataclass(frozen=True, slots=True)

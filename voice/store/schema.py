@@ -27,7 +27,7 @@ from sqlalchemy import (
 
 from voice.incidents.timeline import timestamp
 
-VERSION = "0001"
+VERSION = "0002"
 """The newest migration: what a database must stand at to be used. Migrations are numbered in order."""
 
 metadata = MetaData(
@@ -70,10 +70,14 @@ incidents = Table(
     Column("acknowledged_at", Moment),
     Column("resolved_at", Moment),
     Column("reason", String(16)),
+    Column("customer_id", String(64)),
+    Column("note", Text),
+    Column("cause_key", String(96)),
 )
 _UNRESOLVED = text("state <> 'resolved'")
 for _column in (incidents.c.device_id, incidents.c.worker_id, incidents.c.caller, incidents.c.opened_at):
     Index(None, _column, sqlite_where=_UNRESOLVED, postgresql_where=_UNRESOLVED)
+Index(None, incidents.c.cause_key, unique=True)
 
 timeline = Table(
     "timeline",
@@ -109,6 +113,8 @@ legs = Table(
     Column("started_at", Moment, nullable=False),
     Column("ended_at", Moment),
     Column("cause", Text),
+    Column("node", String(64)),
+    Column("contact_id", String(64)),
 )
 _UNFINISHED = text("ended_at IS NULL")
 Index("ix_legs_unfinished", legs.c.id, sqlite_where=_UNFINISHED, postgresql_where=_UNFINISHED)
@@ -129,6 +135,7 @@ recordings = Table(
     Column("sha256", String(64)),
     Column("lost_ms", BigInteger),
     Column("complete", Boolean, nullable=False),
+    Column("node", String(64)),
 )
 _INCOMPLETE = text("duration_ms IS NULL")
 Index("ix_recordings_unfinished", recordings.c.id, sqlite_where=_INCOMPLETE, postgresql_where=_INCOMPLETE)
@@ -138,6 +145,123 @@ bindings = Table(
     metadata,
     Column("user", String(128), primary_key=True),
     Column("contacts", Text, nullable=False),
+)
+
+definitions = Table(
+    "definitions",
+    metadata,
+    Column("kind", String(32), primary_key=True),
+    Column("id", String(64), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("content", Text, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("origin", String(16), nullable=False),
+    Column("at", Moment, nullable=False),
+)
+
+frozen_plans = Table(
+    "frozen_plans",
+    metadata,
+    Column("sha256", String(64), primary_key=True),
+    Column("content", Text, nullable=False),
+    Column("at", Moment, nullable=False),
+)
+
+nodes = Table(
+    "nodes",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("epoch", Integer, nullable=False),
+    Column("lease_until", Moment, nullable=False),
+    Column("started_at", Moment, nullable=False),
+    Column("slot", Integer, nullable=False),
+)
+
+escalations = Table(
+    "escalations",
+    metadata,
+    Column("incident_id", String(16), ForeignKey("incidents.id"), primary_key=True),
+    Column("plan", String(64), ForeignKey("frozen_plans.sha256"), nullable=False),
+    Column("state", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("phase", String(16), nullable=False),
+    Column("due_at", Moment),
+    Column("owner", String(64)),
+    Column("epoch", Integer, nullable=False),
+)
+_UNDER_WAY = text("phase <> 'done'")
+for _column in (escalations.c.due_at, escalations.c.owner):
+    Index(None, _column, sqlite_where=_UNDER_WAY, postgresql_where=_UNDER_WAY)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("incident_id", String(16), ForeignKey("incidents.id"), primary_key=True),
+    Column("sequence", Integer, primary_key=True, autoincrement=False),
+    Column("n", Integer, primary_key=True, autoincrement=False),
+    Column("kind", String(32), nullable=False),
+    Column("command", Text, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("changed_at", Moment, nullable=False),
+    Column("outcome", Text),
+)
+_UNSETTLED = text("state IN ('pending', 'started')")
+Index("ix_outbox_unsettled", outbox.c.incident_id, sqlite_where=_UNSETTLED, postgresql_where=_UNSETTLED)
+
+inbox = Table(
+    "inbox",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("incident_id", String(16), ForeignKey("incidents.id"), nullable=False),
+    Column("event", Text, nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("handled_at", Moment),
+)
+_UNHANDLED = text("handled_at IS NULL")
+Index("ix_inbox_unhandled", inbox.c.incident_id, sqlite_where=_UNHANDLED, postgresql_where=_UNHANDLED)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("hook", String(64), nullable=False),
+    Column("incident_id", String(16), ForeignKey("incidents.id"), nullable=False),
+    Column("sequence", Integer, nullable=False),
+    Column("kind", String(64), nullable=False),
+    Column("body", Text, nullable=False),
+    Column("due_at", Moment, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("error", Text),
+    Column("claimed_until", Moment),
+)
+_WAITING = text("state = 'waiting'")
+Index(
+    "ix_deliveries_due",
+    deliveries.c.hook,
+    deliveries.c.due_at,
+    sqlite_where=_WAITING,
+    postgresql_where=_WAITING,
+)
+Index(
+    "ix_deliveries_order",
+    deliveries.c.incident_id,
+    deliveries.c.hook,
+    deliveries.c.sequence,
+    sqlite_where=_WAITING,
+    postgresql_where=_WAITING,
+)
+
+acknowledgements = Table(
+    "acknowledgements",
+    metadata,
+    Column("token_sha256", String(64), primary_key=True),
+    Column("incident_id", String(16), ForeignKey("incidents.id"), nullable=False, index=True),
+    Column("contact_id", String(64), nullable=False),
+    Column("counts", Boolean, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("used_at", Moment),
 )
 
 APPEND_ONLY = {

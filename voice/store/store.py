@@ -10,13 +10,15 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from voice.errors import ConfigurationError
+from voice.incidents.timeline import Entry
 from voice.store import schema
-from voice.store.engine import IN_MEMORY, engine, reason, sqlite_path
+from voice.store.engine import IN_MEMORY, NODE, ON_ENTRY, engine, reason, sqlite_path
 from voice.store.lanes import InlineLane, Lane, ThreadLane
 from voice.store.migrate import upgrade
 from voice.store.writing import Reader, Writer
 
 T = TypeVar("T")
+OnEntry = Callable[[Connection, Entry], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,25 +37,31 @@ class Store:
     connection and values that do not change.
     """
 
-    def __init__(self, url: str) -> None:
-        """Open the database, made or migrated if need be; `ConfigurationError` says why it cannot be used."""
+    def __init__(self, url: str, *, node: str | None = None, on_entry: OnEntry | None = None) -> None:
+        """Open the database, made or migrated if need be; `ConfigurationError` says why it cannot be used.
+
+        `node` is who writes: legs and recordings are kept as this node's. `on_entry` is called for each entry of a
+        timeline, in the transaction that writes it: what it writes is there exactly when the entry is.
+        """
+        self._info = {NODE: node, ON_ENTRY: on_entry}
         path = sqlite_path(url)
         if path is None:
             raise ConfigurationError('store.url needs a file; allowed: "sqlite:///path"')
         _create(path)
         writing, reading = engine(path, mode="rw"), engine(path, mode="ro")
-        self._writer = Writer(writing.connect)
+        self._writer = Writer(self._informed(writing.connect))
         self._writes: Lane = ThreadLane(self._writer, "store-writer")
         self._reads: Lane = ThreadLane(Reader(reading.connect), "store-reader")
 
     @classmethod
-    def inline(cls, url: str = IN_MEMORY) -> Self:
+    def inline(cls, url: str = IN_MEMORY, *, node: str | None = None, on_entry: OnEntry | None = None) -> Self:
         """A store without threads, for virtual time: each function runs at once, in its own commit."""
         store = cls.__new__(cls)
+        store._info = {NODE: node, ON_ENTRY: on_entry}
         path = sqlite_path(url)
         if path is None:
             connection = _in_memory()
-            store._writer = _KeptWriter(lambda: connection)
+            store._writer = _KeptWriter(store._informed(lambda: connection))
             store._reads = InlineLane(_KeptReader(lambda: connection))
         else:
             _create(path)
@@ -61,6 +69,14 @@ class Store:
             store._reads = InlineLane(Reader(engine(path, mode="ro").connect))
         store._writes = InlineLane(store._writer)
         return store
+
+    def _informed(self, connect: Callable[[], Connection]) -> Callable[[], Connection]:
+        def informed() -> Connection:
+            connection = connect()
+            connection.info.update(self._info)
+            return connection
+
+        return informed
 
     def run(self, transaction: Callable[[Connection], T], *, urgent: bool = True) -> asyncio.Future[T]:
         """Run a function as one transaction. When the future has its result, that is on the disk.
