@@ -130,7 +130,7 @@ async def accept(
             voice,
             values=alarm.values(key),
             on_key=pressed,
-            suspects_machine=lambda: machine.suspected is not None,
+            suspicion=lambda: machine.suspicion,
         )
     finally:
         if isinstance(phone, Listens):

@@ -26,8 +26,8 @@ WAITS = 2.5
 
 QUIETEST = -45.0
 """dBov (RMS of 20 ms) below which nothing is speech."""
-BEEP = (350.0, 2000.0)
-"""Hz."""
+BEEP = (345.0, 2010.0)
+"""Hz: 350 to 2000, as exactly as it is measured here."""
 BEEP_SECONDS = (0.16, 3.0)
 TELEPHONE_TONES = (405.0, 465.0)
 """Hz: what a single tone in here means is not known: ring-back, busy, or a low beep."""
@@ -45,6 +45,8 @@ class Machine:
     def __init__(self) -> None:
         self.suspected: str | None = None
         """Why a machine is suspected, for the timeline; None: it is not."""
+        self.suspicion = 0
+        """0 none; 1 a greeting, which may be a talkative person or an echo; 2 a beep."""
         self._rest = b""
         self._window = np.zeros(_WINDOW)
         self._frames = 0
@@ -88,11 +90,12 @@ class Machine:
             frequency, seconds = self._tone
             # The window holds 60 ms more of the tone than there were pure windows.
             if _is_beep(frequency, seconds + 0.06):
-                self._suspect(f"a beep of {frequency:.0f} Hz")
+                self._suspect(f"a beep of {frequency:.0f} Hz", 2)
         self._tone = None if pitch is None else (pitch, _FRAME_SECONDS)
 
-    def _suspect(self, why: str) -> None:
-        if self.suspected is None:
+    def _suspect(self, why: str, suspicion: int = 1) -> None:
+        if suspicion > self.suspicion:
+            self.suspicion = suspicion
             self.suspected = f"sounded like an answering machine: {why}"
 
 

@@ -76,7 +76,7 @@ class Question:
     given_up: str | None = None
     """Where too many wrong keys lead; None: where silence leads."""
     machine: str | None = None
-    """Where silence leads, without repeats, once an answering machine is suspected; None: nothing changes."""
+    """Where silence leads once an answering machine is suspected, after fewer repeats; None: nothing changes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,8 +182,8 @@ class Conversation:
         self.values = values
         self.step = dialogue.start
         self.result: Result | None = None
-        self.suspects_machine = False
-        """Set from outside: an answering machine was heard. It never makes a key count less."""
+        self.suspicion = 0
+        """Set from outside: how many repeats an answering machine that was heard is not worth. No key counts less."""
         self._phase = _Phase.OVER
         self._next = dialogue.start
         self._ends_at = 0.0
@@ -237,12 +237,11 @@ class Conversation:
         question = self._question
         if self._digits and question.digits is not None:
             return self._enter(question.digits.to, now)
-        if self.suspects_machine and question.machine is not None:
-            return self._enter(question.machine, now)
-        if self._repeats < question.repeats and now < self._ends_at:
+        suspicion = self.suspicion if question.machine is not None else 0
+        if self._repeats < question.repeats - suspicion and now < self._ends_at:
             self._repeats += 1
             return self._ask(self._again)
-        return self._enter(question.silence, now)
+        return self._enter(question.machine if suspicion and question.machine else question.silence, now)
 
     def hung_up(self, now: float) -> End:
         """The person has hung up. What his key decided stays decided."""

@@ -58,6 +58,10 @@ class Prompts:
             found = self._sayings[language, timezone] = Saying(self, language, timezone)
         return found
 
+    def written(self, language: str, id: str) -> str:
+        """A prompt as it is written, with its placeholders."""
+        return self._texts[language][id]
+
     def has(self, language: str, id: str) -> bool:
         return id in self._texts[language]
 
@@ -65,7 +69,7 @@ class Prompts:
         """A prompt, parsed."""
         found = self._parsed.get((language, id))
         if found is None:
-            found = self._parsed[language, id] = parse(self._texts[language][id])
+            found = self._parsed[language, id] = parse(self.written(language, id))
         return found
 
     def recorded_as(self, recordings: Mapping[tuple[str, str], bytes]) -> "Prompts":

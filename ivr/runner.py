@@ -19,11 +19,11 @@ async def converse(
     *,
     values: Mapping[str, Any] = NOTHING,
     on_key: OnKey | None = None,
-    suspects_machine: Callable[[], bool] | None = None,
+    suspicion: Callable[[], int] | None = None,
 ) -> Result:
     """Lead one conversation to its end. Being cancelled stops the sound and leaves the call up.
 
-    `suspects_machine` is asked whenever something was played or waited for.
+    `suspicion` is asked whenever something was played or waited for (`Conversation.suspicion`).
     """
     time = asyncio.get_running_loop().time
     conversation = Conversation(dialogue, language=voice.language, values=values)
@@ -31,8 +31,8 @@ async def converse(
         action: Action = conversation.begin(time())
         while not isinstance(action, End):
             step, key = conversation.step, await _do(action, phone, voice, values)
-            if suspects_machine is not None:
-                conversation.suspects_machine = suspects_machine()
+            if suspicion is not None:
+                conversation.suspicion = suspicion()
             action = _next(conversation, action, key, time())
             if conversation.keyed is not None and on_key is not None:
                 on_key(step, conversation.keyed)

@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from config.settings import Settings, load
-from voice.cli import commands
+from ivr.charts import DIALOGUES
+from ivr.prompts import LANGUAGES
+from voice.cli import commands, speaking
 from voice.errors import EarshotError
 from voice.incidents.lifecycle import State
 
@@ -31,6 +33,7 @@ examples:
   earshot play 1k3x9a0q                   hear what the device sent
   earshot play 1k3x9a0q --export a.wav    the same as a file for any player
   earshot verify 1k3x9a0q                 is its timeline as it was written?
+  earshot say --language nl accept.take key=4     hear a prompt of the telephone dialogues
 
 Incidents can be named by the first or last few characters of their name.
 EARSHOT_CONFIG names a configuration too; EARSHOT_SIP__UDP and the like set single keys.
@@ -108,6 +111,18 @@ def _parser() -> Parser:
 
     verified = add("verify", "check that a timeline is as it was written", commands.verify)
     verified.add_argument("incident", metavar="ID|FILE.json", help="an incident, or what `incident ID --json` printed")
+
+    said = add("say", "say a prompt as it is heard on the telephone; without one, list them", speaking.say)
+    said.add_argument("prompt", nargs="?", metavar="PROMPT", help="such as accept.take")
+    said.add_argument("values", nargs="*", metavar="NAME=VALUE", help="what the prompt needs, such as key=4")
+    said.add_argument("--language", choices=LANGUAGES, default="en", help="en if not said otherwise")
+    said.add_argument("--timezone", default="Europe/Amsterdam", metavar="ZONE", help="in which times are said")
+    said.add_argument("--wav", type=Path, metavar="FILE", help="write a PCM WAV file instead of playing")
+
+    charted = add("dialogue", "show a conversation on the telephone", speaking.dialogue)
+    charted.add_argument("name", choices=sorted(DIALOGUES), metavar="NAME", help=", ".join(sorted(DIALOGUES)))
+    charted.add_argument("--graph", action="store_true", help="as a Mermaid flow chart")
+    charted.add_argument("--language", choices=LANGUAGES, default="en", help="en if not said otherwise")
 
     shown_off = add("demo", "play a whole alarm with simulated phones", commands.demo, configured=False)
     shown_off.add_argument("--keep", action="store_true", help="leave the service up afterwards")

@@ -1,0 +1,76 @@
+"""Random keys, silences and machines walk through every dialogue: it always ends, always in a defined outcome."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ivr.charts import DIALOGUES
+from ivr.menu import HUNG_UP, Conversation, Dialogue, End, Ending, Listen, Play, Question
+from tests.unit.ivr.conversing import PROMPTS
+
+MOVES = st.lists(st.sampled_from([*"0123456789*#", "wait", "wait", "hear", "hear", "machine", "leave"]), max_size=120)
+
+
+def _walk(dialogue: Dialogue, moves: list[str], seconds: float) -> Conversation:
+    conversation = Conversation(dialogue, language="en", values={"key": "4"})
+    now, action = 0.0, conversation.begin(0.0)
+    for move in [*moves, *["wait"] * 400]:
+        if isinstance(action, End):
+            break
+        now += seconds
+        if move == "leave":
+            action = conversation.hung_up(now)
+        elif move == "machine":
+            conversation.suspicion = min(2, conversation.suspicion + 1)
+        elif len(move) == 1:
+            action = conversation.digit(move, now) or action
+        elif isinstance(action, Play):
+            action = conversation.played(now)
+        elif move == "wait":
+            now += action.seconds
+            action = conversation.timer(now) or action
+    assert isinstance(action, End)
+    return conversation
+
+
+@pytest.mark.parametrize("name", ["accept", "briefing"])
+@given(moves=MOVES, seconds=st.floats(0.02, 5.0))
+@settings(max_examples=300, deadline=None)
+def test_every_walk_ends_in_a_defined_outcome(name: str, moves: list[str], seconds: float) -> None:
+    dialogue = DIALOGUES[name]
+    conversation = _walk(dialogue, moves, seconds)
+    outcomes = {step.outcome for step in dialogue.steps.values() if isinstance(step, Ending)} | {HUNG_UP}
+    assert conversation.result is not None
+    assert conversation.result.outcome in outcomes
+
+
+@given(moves=MOVES.map(lambda moves: [move for move in moves if move != "4"]), seconds=st.floats(0.02, 5.0))
+@settings(max_examples=500, deadline=None)
+def test_nothing_but_the_key_accepts_an_alarm(moves: list[str], seconds: float) -> None:
+    result = _walk(DIALOGUES["accept"], moves, seconds).result
+    assert result is not None
+    assert result.outcome != "accepted"
+
+
+@pytest.mark.parametrize("dialogue", DIALOGUES.values(), ids=list(DIALOGUES))
+def test_a_dialogue_leads_only_to_steps_that_it_has_and_to_all_of_them(dialogue: Dialogue) -> None:
+    reached = {dialogue.start, dialogue.at_limit}
+    for step in dialogue.steps.values():
+        if isinstance(step, Question):
+            targets = [step.silence, step.given_up, step.machine, *(choice.to for choice in step.keys.values())]
+            reached |= {target for target in targets if target} | ({step.digits.to} if step.digits else set())
+    assert reached == set(dialogue.steps)
+    assert isinstance(dialogue.steps[dialogue.at_limit], Ending)
+
+
+@pytest.mark.parametrize("dialogue", DIALOGUES.values(), ids=list(DIALOGUES))
+@pytest.mark.parametrize("language", ["nl", "en", "de", "fr"])
+def test_every_prompt_of_a_dialogue_is_written_in_every_language(dialogue: Dialogue, language: str) -> None:
+    assert [prompt for prompt in dialogue.prompts if not PROMPTS.has(language, prompt)] == []
+
+
+def test_a_walk_listens_before_it_gives_up() -> None:
+    conversation = Conversation(DIALOGUES["accept"], language="en", values={"key": "4"})
+    conversation.begin(0.0)
+    conversation.played(1.0)
+    assert isinstance(conversation.played(2.0), Listen)

@@ -1,0 +1,131 @@
+"""`earshot say` and `earshot dialogue`: what people hear on the telephone, on this machine."""
+
+import asyncio
+import shutil
+import subprocess
+import sys
+import tempfile
+import wave
+from argparse import Namespace
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from config.settings import Settings
+from ivr.charts import DIALOGUES, in_words, mermaid
+from ivr.prompts import Prompts
+from ivr.saying import Moment
+from voice.cli.playing import PLAYERS
+from voice.errors import ConfigurationError
+from voice.rtp.codecs import SAMPLE_RATE, alaw_to_pcm
+from voice.speaking import open_speech
+
+SettingsOf = Callable[[Namespace], Settings]
+
+
+def say(options: Namespace, settings_of: SettingsOf) -> int:
+    """Play a prompt, or write it as a WAV file; without a prompt list them."""
+    speech = open_speech(settings_of(options).speech)
+    if options.prompt is None:
+        for id in speech.prompts.ids:
+            print(f"{id:30} {' '.join(speech.prompts.written(options.language, id).split())}")
+        return 0
+    values = _values(speech.prompts, options.language, options.prompt, options.values)
+    timezone = str(options.timezone)
+    print(speech.prompts.text(options.language, options.prompt, values, timezone=timezone))
+    if speech.why_mute is not None:
+        print(f"earshot: {speech.why_mute}", file=sys.stderr)
+    clip = asyncio.run(speech.voice(options.language, timezone).say(options.prompt, **values))
+    if options.wav is not None:
+        _write(clip, options.wav)
+        print(f"{options.wav}: {len(clip) / SAMPLE_RATE:.1f} s, PCM, 8 kHz, mono")
+    else:
+        _play(clip)
+    return 0
+
+
+def dialogue(options: Namespace, settings_of: SettingsOf) -> int:
+    """Print a dialogue in words, or as a chart."""
+    chosen = DIALOGUES[options.name]
+    if options.graph:
+        print(mermaid(chosen))
+        return 0
+    prompts = open_speech(settings_of(options).speech).prompts
+    print("\n".join(in_words(chosen, prompts, options.language)))
+    return 0
+
+
+def _values(prompts: Prompts, language: str, id: str, given: Sequence[str]) -> dict[str, Any]:
+    """`name=value` for each placeholder. What a prompt may or may not have (`has_…`) it has if not said otherwise."""
+    if not prompts.has(language, id):
+        raise ConfigurationError(f"there is no prompt {id!r}; `earshot say` without one lists them")
+    written = dict(value.partition("=")[::2] for value in given)
+    needed = dict(prompts.message(language, id).placeholders())
+    missing = [name for name, kind in needed.items() if kind != "select" and name not in written]
+    if missing:
+        raise ConfigurationError(f"{id} needs {', '.join(f'{name}=…' for name in missing)}")
+    return {name: _value(kind, name, written.get(name, "true")) for name, kind in needed.items()}
+
+
+def _value(kind: str, name: str, text: str) -> Any:
+    try:
+        return _READERS.get(kind, str)(text)
+    except ValueError:
+        raise ConfigurationError(f"{name}={text} is no {kind}; an example: {_EXAMPLES[kind]}") from None
+
+
+def _moment(text: str) -> Moment:
+    now = datetime.now(UTC)
+    return Moment(_time(text), now)
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def _coordinates(text: str) -> tuple[float, float]:
+    latitude, longitude = text.split(",")
+    return float(latitude), float(longitude)
+
+
+_READERS: Mapping[str, Callable[[str], Any]] = {
+    "plural": float,
+    "number": float,
+    "duration": float,
+    "distance": float,
+    "time": _time,
+    "date": _time,
+    "moment": _moment,
+    "coordinates": _coordinates,
+}
+_EXAMPLES = {
+    "plural": "3",
+    "number": "3.5",
+    "duration": "90 (seconds)",
+    "distance": "25 (metres)",
+    "time": "2026-03-01T14:05",
+    "date": "2026-03-01",
+    "moment": "2026-03-01T14:05",
+    "coordinates": "52.37031,4.90012",
+}
+
+
+def _write(clip: bytes, path: Path) -> None:
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(SAMPLE_RATE)
+        file.writeframes(alaw_to_pcm(clip))
+
+
+def _play(clip: bytes) -> None:
+    player = next((name for name in PLAYERS if shutil.which(name)), None)
+    if player is None:
+        raise ConfigurationError(f"no player found ({', '.join(PLAYERS)}): write a file with --wav FILE")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "prompt.wav"
+        _write(clip, path)
+        done = subprocess.run([player, *PLAYERS[player], str(path)], check=False, capture_output=True)
+    if done.returncode:
+        raise ConfigurationError(f"{player} could not play it: write a file with --wav FILE")

@@ -1,0 +1,41 @@
+"""What the service says on the telephone, put together from its settings: prompts, recordings and a speech engine."""
+
+from dataclasses import dataclass
+
+from config.models import Speech as SpeechSettings
+from config.prompts import FOLDER
+from ivr.engines import open_speaker
+from ivr.prompts import Prompts
+from ivr.recordings import MistakeInRecording, with_recordings
+from ivr.speech import Speaker, Voice
+from voice.errors import ConfigurationError
+
+
+@dataclass(frozen=True)
+class Speech:
+    """One for the whole service."""
+
+    prompts: Prompts
+    speaker: Speaker
+    why_mute: str | None = None
+    """Why tones are played in place of speech, to be told at the start; None: there is speech."""
+
+    def voice(self, language: str, timezone: str = "UTC") -> Voice:
+        """What one person hears."""
+        return Voice(self.prompts, self.speaker, language, timezone)
+
+
+def open_speech(settings: SpeechSettings, speaker: Speaker | None = None) -> Speech:
+    """Read prompts and recordings. `speaker` takes the place of the engine that is configured.
+
+    Raises ConfigurationError for recordings that cannot be used.
+    """
+    prompts = Prompts.load(FOLDER)
+    if settings.prompts is not None:
+        try:
+            prompts = with_recordings(prompts, settings.prompts)
+        except MistakeInRecording as error:
+            raise ConfigurationError(f"speech.prompts: {error}") from None
+    if speaker is not None:
+        return Speech(prompts, speaker)
+    return Speech(prompts, *open_speaker(settings.engine, settings.directory))
