@@ -93,8 +93,8 @@ class SmtpChannel:
         mail["Date"] = format_datetime(self._clock.now())
         mail["Message-ID"] = message_id(message.key, self._server.sender)
         mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: no absence notice comes back
-        mail["Content-Language"] = message.language
         mail.set_content(message.text, charset="utf-8")
+        mail["Content-Language"] = message.language
         return mail
 
 
@@ -119,7 +119,9 @@ def _failure(error: aiosmtplib.SMTPException | OSError) -> MessageFailed:
             return MessageFailed("the mail server does not offer what is configured", retry_can_help=False)
         case aiosmtplib.SMTPTimeoutError() | TimeoutError():
             return MessageFailed("the mail server does not answer in time", retry_can_help=True)
-        case ssl.SSLCertVerificationError():
+        case _ if type(error) is aiosmtplib.SMTPException:  # it found no STARTTLS, or no way to log in
+            return MessageFailed("the mail server does not offer what is configured", retry_can_help=False)
+        case _ if isinstance(error.__cause__, ssl.SSLCertVerificationError):
             return MessageFailed("the certificate of the mail server is not trusted", retry_can_help=True)
     return MessageFailed("the mail server cannot be reached", retry_can_help=True)
 
