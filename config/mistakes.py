@@ -27,13 +27,13 @@ class Mistake:
         return key
 
 
-def in_reading(error: ValidationError) -> list[Mistake]:
-    """What pydantic found, in our words."""
-    return [_mistake(details) for details in error.errors(include_url=False)]
+def in_reading(error: ValidationError, above: Place = ()) -> list[Mistake]:
+    """What pydantic found, in our words. `above`: the table of which one row was read."""
+    return [_mistake(details, above) for details in error.errors(include_url=False)]
 
 
-def _mistake(details: Any) -> Mistake:
-    path = tuple(part for part in details["loc"] if part != "[key]")
+def _mistake(details: Any, above: Place) -> Mistake:
+    path = (*above, *(part for part in details["loc"] if part != "[key]"))
     context: dict[str, Any] = details.get("ctx", {})
     if details["type"] == "extra_forbidden":
         return Mistake(path, _unknown_key(path))

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from socket import gethostname
-from typing import Annotated, Literal, Protocol, Self, TypeVar
+from typing import Annotated, Any, Literal, Protocol, Self, TypeVar
 
 from pydantic import BeforeValidator, Field, PlainValidator, model_validator
 from pydantic_core import PydanticCustomError
@@ -383,6 +383,12 @@ class Settings(Table):
     def frozen_plans(self) -> dict[tuple[str | None, str], FrozenPlan]:
         """Those that were asked for, by customer and plan."""
         return {}
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy, which freezes plans of its own: its rows may be others."""
+        copied = super().model_copy(update=update, deep=deep)
+        copied.__dict__.pop("frozen_plans", None)
+        return copied
 
 
 def _by_id(rows: Iterable[Named], id: str) -> Named | None:

@@ -4,12 +4,9 @@ The same models serve the configuration file, the store and the incident: when a
 escalation may need is frozen into a `FrozenPlan`, so that what is edited later never changes an alarm under way.
 """
 
-import json
 import re
 from collections.abc import Mapping
 from datetime import date, datetime, time
-from functools import cached_property
-from hashlib import sha256
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -357,25 +354,6 @@ class FrozenPlan(Table):
     teams: Mapping[str, Team] = Field(default_factory=dict)
     rotas: Mapping[str, Rota] = Field(default_factory=dict)
     routes: Mapping[str, EmergencyRoute] = Field(default_factory=dict)
-
-    @cached_property
-    def content(self) -> str:
-        """As JSON, the same for the same content: what the store keeps. It holds names, numbers and code words."""
-        return canonical(self)
-
-    @cached_property
-    def sha256(self) -> str:
-        """By which the store knows it."""
-        return sha256(self.content.encode()).hexdigest()
-
-
-def canonical(table: Table) -> str:
-    """A table as JSON with sorted keys: equal tables give equal texts.
-
-    Defaults are written out, so that a later release with other defaults does not change what was meant.
-    """
-    written = table.model_dump(mode="json", by_alias=True)
-    return json.dumps(written, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
 OPERATORS_ONLY = Plan(id="operators-only", name="operators, until one takes it", steps=(Step(ring=("operators",)),))

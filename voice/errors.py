@@ -9,6 +9,8 @@ EarshotError
 │   └── RtpError            an RTP or RTCP packet that cannot be read (dropped and counted)
 ├── UnknownIncident         no incident (or more than one) has this name: the asker's fault (404)
 ├── LifecycleError          a change of state that the lifecycle table does not have (409)
+├── InvalidDefinition       a contact, team, rota, plan, … that may not be kept as it is: the asker's fault
+├── DefinitionConflict      a definition that somebody changed since, or that the configuration file holds (409)
 ├── StoreUnavailable        the database cannot commit now; the call goes on, the write is retried
 ├── Fenced                  another node has taken the incident up: this one stops acting on it
 ├── OutOfOrder              a write came before one that it builds on; it is retried behind it
@@ -58,6 +60,18 @@ class UnknownIncident(EarshotError):
 
 class LifecycleError(EarshotError):
     """The incident is not in a state from which this change is allowed; often somebody else was quicker."""
+
+    sip_status = 409
+
+
+class InvalidDefinition(EarshotError):
+    """A definition cannot be kept. The text names keys and what is allowed, one mistake a line."""
+
+    sip_status = 400
+
+
+class DefinitionConflict(EarshotError):
+    """A definition is not what the asker believed: somebody else was quicker, or it belongs to the file."""
 
     sip_status = 409
 
