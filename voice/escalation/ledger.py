@@ -172,7 +172,10 @@ class Ledger(Protocol):
         ...
 
     def begin(self, connection: Connection, fence: Fence, key: str, at: datetime) -> None:
-        """Say that a command is about to be carried out. Raises `Fenced`, or `OutOfOrder` when it is not there."""
+        """Say that a command is about to be carried out; of one that is done, nothing is said.
+
+        Raises `Fenced`, or `OutOfOrder` when the command is not there.
+        """
         ...
 
     def finish(self, connection: Connection, fence: Fence, key: str, outcome: str, at: datetime) -> None:

@@ -1,0 +1,209 @@
+"""A database in memory, with commits that take time, fail, or succeed without saying so.
+
+Several simulated processes share one `Database`, each through a `Connected` of its own, which stands for `Store` in
+front of a `Journal`. `voice.sim.ledger` reads and writes its tables.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeVar
+
+from voice.clock import Clock
+from voice.errors import StoreUnavailable
+from voice.escalation.state import Note, State
+from voice.incidents import lifecycle
+from voice.incidents.kinds import Kind
+from voice.store.rows import IncidentRow
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Escalation:
+    plan: str
+    state: State
+    owner: str | None
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A row of the outbox."""
+
+    command: str
+    kind: str
+    state: str
+    outcome: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    epoch: int
+    lease_until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """A row of the inbox."""
+
+    incident: str
+    event: str
+    at: datetime
+    handled: bool = False
+
+
+Table = dict[Any, Any]
+
+
+@dataclass(slots=True, eq=False)
+class Tables:
+    """What is committed, and how the transaction under way is undone."""
+
+    incidents: dict[str, IncidentRow] = field(default_factory=dict)
+    timeline: dict[tuple[str, int], Note] = field(default_factory=dict)
+    plans: dict[str, str] = field(default_factory=dict)
+    escalations: dict[str, Escalation] = field(default_factory=dict)
+    nodes: dict[str, Node] = field(default_factory=dict)
+    outbox: dict[tuple[str, int, int], Order] = field(default_factory=dict)
+    inbox: dict[str, Post] = field(default_factory=dict)
+    lengths: dict[str, int] = field(default_factory=dict)
+    """How many entries the timeline of each incident has."""
+    clock: Clock | None = None
+    undo: list[tuple[Table, Any, Any]] = field(default_factory=list)
+
+    def put(self, table: Table, key: Any, row: Any) -> None:
+        self.undo.append((table, key, table.get(key)))
+        table[key] = row
+
+    def add(self, table: Table, key: Any, row: Any) -> bool:
+        """A row that may be there already: then it stays as it is, and the answer is False."""
+        if key in table:
+            return False
+        self.put(table, key, row)
+        return True
+
+    def now(self, at: datetime) -> datetime:
+        """The time of the database, to a process for which it is `at`."""
+        return at if self.clock is None else self.clock.now()
+
+    def transact(self, transaction: Callable[[Any], T]) -> T:
+        """Run a function; undone as a whole if it raises."""
+        self.undo.clear()
+        try:
+            return transaction(self)
+        except BaseException:
+            for table, key, before in reversed(self.undo):
+                if before is None:
+                    table.pop(key, None)
+                else:
+                    table[key] = before
+            raise
+
+    def note(self, incident: str, *notes: Note) -> None:
+        for note in notes:
+            length = self.lengths.get(incident, 0) + 1
+            self.put(self.lengths, incident, length)
+            self.put(self.timeline, (incident, length), note)
+
+    def open_incident(self, incident: str, at: datetime, priority: int = 1, kind: Kind = Kind.PANIC) -> None:
+        """An incident without anything but its opening. Doing it again changes nothing."""
+        row = IncidentRow(
+            id=incident,
+            kind=kind,
+            priority=priority,
+            state=lifecycle.State.OPEN,
+            opened_at=at,
+            changed_at=at,
+            **dict.fromkeys(_UNKNOWN),
+        )
+        if self.add(self.incidents, incident, row):
+            self.note(incident, Note("opened"))
+
+
+_UNKNOWN = (
+    "device_id",
+    "worker_id",
+    "caller",
+    "dialled",
+    "identified_by",
+    "taken_by",
+    "acknowledged_at",
+    "resolved_at",
+    "reason",
+)
+
+
+class Database:
+    """What the processes share. `clock`: its own, by which leases count; None: each process's."""
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        self.tables = Tables(clock=clock)
+        self.down = False
+
+
+class Connected:
+    """One process's way to the database: a `Store` in virtual time.
+
+    Transactions run one after the other, each after `delay()` seconds, and say so `delay()` seconds later.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        delay: Callable[[], float] = lambda: 0.0,
+        loses_answer: Callable[[], bool] = lambda: False,
+        at_point: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._database = database
+        self._delay = delay
+        self._loses_answer = loses_answer
+        self._at_point = at_point
+        """Told at each point at which a process may die: before and after a commit, before its answer."""
+        self._next = 0.0
+        self.cut_off = False
+        self.dead = False
+
+    def run(self, transaction: Callable[[Any], T], *, urgent: bool = True) -> "asyncio.Future[T]":
+        return self._submit(transaction)
+
+    def read(self, function: Callable[[Any], T]) -> "asyncio.Future[T]":
+        return self._submit(function)
+
+    def _submit(self, transaction: Callable[[Any], T]) -> "asyncio.Future[T]":
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[T] = loop.create_future()
+        self._next = max(self._next, loop.time() + self._delay())
+        loop.call_at(self._next, self._commit, transaction, answer)
+        return answer
+
+    def _commit(self, transaction: Callable[[Any], T], answer: "asyncio.Future[T]") -> None:
+        self._at_point()
+        if self.dead:
+            return
+        loop = asyncio.get_running_loop()
+        if self._database.down or self.cut_off:
+            loop.call_soon(_fail, answer, StoreUnavailable("the database cannot be reached"))
+            return
+        try:
+            result = self._database.tables.transact(transaction)
+        except Exception as error:  # noqa: BLE001 - as a store does: the caller hears of it
+            loop.call_later(self._delay(), _fail, answer, error)
+            return
+        self._at_point()
+        if self._loses_answer():
+            loop.call_later(self._delay(), _fail, answer, StoreUnavailable("the connection broke at the commit"))
+        else:
+            loop.call_later(self._delay(), self._answer, answer, result)
+
+    def _answer(self, answer: "asyncio.Future[T]", result: T) -> None:
+        if not (self.dead or answer.done()):
+            answer.set_result(result)
+            self._at_point()
+
+
+def _fail(answer: "asyncio.Future[Any]", error: Exception) -> None:
+    if not answer.done():
+        answer.set_exception(error)
