@@ -73,6 +73,8 @@ class Question:
     mistakes: int = 2
     """At the so-manyth wrong key the question is given up."""
     wrong: tuple[str, ...] = ("menu.wrong_key",)
+    """Says that a key was wrong, and then all is repeated. Keys pressed meanwhile count for nothing: whoever tries
+    them all in one go gets no second guess."""
     given_up: str | None = None
     """Where too many wrong keys lead; None: where silence leads."""
     machine: str | None = None
@@ -186,6 +188,7 @@ class Conversation:
         """Set from outside: how many repeats an answering machine that was heard is not worth. No key counts less."""
         self._phase = _Phase.OVER
         self._next = dialogue.start
+        self._announced: tuple[str, ...] = ()
         self._ends_at = 0.0
         self._due_at = 0.0
         self._repeats = 0
@@ -205,7 +208,7 @@ class Conversation:
         """What was to be played was heard to its end."""
         match self._phase:
             case _Phase.ANNOUNCING:
-                return self._ask(self._question.asks)
+                return self._ask(self._announced)
             case _Phase.CONFIRMING:
                 return self._enter(self._next, now)
             case _Phase.ENDING:
@@ -279,10 +282,11 @@ class Conversation:
             self._phase = _Phase.ENDING
             return Play(step.says, Keys.KEPT, self.language)
         self._repeats, self._mistakes, self._digits = 0, 0, ""
-        if not step.announces:
-            return self._ask(step.asks)
-        self._phase = _Phase.ANNOUNCING
-        return Play(step.announces, Keys.DROPPED, self.language)
+        return self._announce(step.announces, step.asks) if step.announces else self._ask(step.asks)
+
+    def _announce(self, prompts: tuple[str, ...], asks: tuple[str, ...]) -> Action:
+        self._phase, self._announced = _Phase.ANNOUNCING, asks
+        return Play(prompts, Keys.DROPPED, self.language)
 
     def _ask(self, prompts: tuple[str, ...]) -> Action:
         self._phase = _Phase.ASKING
@@ -320,7 +324,7 @@ class Conversation:
         question = self._question
         if self._mistakes >= question.mistakes or now >= self._ends_at:
             return self._enter(question.given_up or question.silence, now)
-        return self._ask(question.wrong + self._again)
+        return self._announce(question.wrong, self._again) if question.wrong else self._ask(self._again)
 
     def _end(self) -> Action:
         step = self.dialogue.steps[self.step]

@@ -86,15 +86,17 @@ def test_a_timer_that_comes_too_early_changes_nothing() -> None:
 
 
 def test_a_wrong_key_is_said_to_be_wrong_and_the_question_is_repeated() -> None:
-    talk = _talk().hears_it_out().hears_it_out().presses("9").plays("wrong", "choose")
-    talk.hears_it_out().presses("8").plays("wrong", "choose").presses("6").hears_it_out().ends("confused")
+    talk = _talk().hears_it_out().hears_it_out().presses("9").plays("wrong").hears_it_out().plays("choose")
+    talk.hears_it_out().presses("8").plays("wrong").hears_it_out().plays("choose").presses("6").hears_it_out().ends(
+        "confused"
+    )
     assert talk.conversation.result is not None
     assert talk.conversation.result.wrong_keys == 3
 
 
 def test_a_key_chosen_per_call_is_one_of_the_values() -> None:
     _talk().hears_it_out().hears_it_out().presses("7").plays("thanks")
-    Talk(MENU, secret="5", other="fr").hears_it_out().hears_it_out().presses("7").plays("wrong", "choose")
+    Talk(MENU, secret="5", other="fr").hears_it_out().hears_it_out().presses("7").plays("wrong")
 
 
 @pytest.mark.parametrize(("key", "language"), [("3", "nl"), ("4", "fr")])
@@ -139,7 +141,12 @@ def test_a_star_starts_the_digits_over() -> None:
 
 
 def test_a_terminator_without_digits_is_a_wrong_key() -> None:
-    _collecting().presses("#").plays("menu.wrong_key", "code")
+    _collecting().presses("#").plays("menu.wrong_key").hears_it_out().plays("code")
+
+
+def test_after_a_wrong_key_none_counts_until_it_was_said_to_be_wrong() -> None:
+    talk = _talk().hears_it_out().hears_it_out().presses("9").plays("wrong").presses("7").plays("wrong")
+    talk.hears_it_out().plays("choose").presses("7").plays("thanks")
 
 
 def test_what_was_keyed_stands_in_no_log() -> None:
