@@ -122,6 +122,11 @@ def _ringing_ended(facts: _Facts) -> str:
     return f"rings {facts['operator']} no more: {facts['outcome']}"
 
 
+def _message_sent(facts: _Facts) -> str:
+    link = ", with a link" if facts.get("link") else ""
+    return f"sent {facts['contact']} a message by {facts['channel']}{link}"
+
+
 def _back_on_disk(facts: _Facts) -> str:
     lost = f"; {facts['lost_ms']} ms were lost" if facts.get("lost_ms") else ""
     return f"writes the recording of {facts['leg']} to disk again{lost}"
@@ -165,6 +170,9 @@ _TOLD: Mapping[str, str | Callable[[_Facts], str]] = {
     "memo_heard": "listens to the spoken memo",
     "passed_on": "passes the alarm on",
     "code_word_wrong": "gives a wrong code word; {left} tries are left",
+    # messages beside calls
+    "message_sent": _message_sent,
+    "message_failed": "could not send {contact} a message by {channel}: {why}",
     # the lifecycle
     "acknowledged": "has the alarm (acknowledged)",
     "in_progress": "deals with it (in progress)",

@@ -118,6 +118,10 @@ async def _attempt(channel: Channel, message: Message) -> Receipt:
             return await channel.send(message)
     except TimeoutError:
         raise MessageFailed("the channel does not answer in time", retry_can_help=True) from None
+    except MessageFailed:
+        raise
+    except Exception as error:  # noqa: BLE001 - its text may hold an address; its kind is enough to find the fault
+        raise MessageFailed(f"a fault of our own ({type(error).__name__})", retry_can_help=False) from None
 
 
 def address(contact: Contact, channel: str) -> str | None:

@@ -37,7 +37,7 @@ REFUSED = MessageFailed("the mail server refused the recipient (550)", retry_can
 class Wire:
     """A channel that fails as often as it is told, and knows what it took."""
 
-    def __init__(self, *failures: MessageFailed, hangs: bool = False) -> None:
+    def __init__(self, *failures: Exception, hangs: bool = False) -> None:
         self.failures = list(failures)
         self.hangs = hangs
         self.taken: dict[str, Message] = {}
@@ -192,6 +192,14 @@ async def test_a_contact_without_an_address_or_a_channel_that_is_not_configured_
         "the contact has no address for sms",
         "no channel for sms is configured",
     ]
+
+
+@virtually
+async def test_a_fault_of_a_channel_is_told_by_its_kind_only() -> None:
+    scene = Scene(Wire(ValueError("a@example.org is odd")))
+    await scene.send(SEND)
+    assert scene.notes[0][1]["why"] == "a fault of our own (ValueError)"
+    assert "example.org" not in repr(scene.logs)
 
 
 @virtually
