@@ -6,14 +6,15 @@ confirmed by voice, over what he hears. What comes next (the plan goes on, anoth
 """
 
 import asyncio
-import hmac
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, ClassVar, Protocol
 
-from config.plans import Contact, keyed
+from config.plans import Contact
+from ivr.taker import Says
 from voice.call import Call
+from voice.code_words import CodeWords, Verdict
 from voice.incidents.lifecycle import REASON_KEYS, Reason, State
 from voice.live_incidents import LiveIncident
 from voice.media.listening import Listener
@@ -25,7 +26,6 @@ from voice.sip.session import EndCause
 
 ANSWER_SECONDS = 8.0
 """How long a question waits for its key, once it has been spoken."""
-CODE_TRIES = 3
 LONGEST_CODE = 16
 SAY_PATIENCE = 3.0
 """Seconds that a prompt may take to be made. Past that a sound takes its place."""
@@ -54,7 +54,7 @@ class ContactEnd(StrEnum):
 class Say(Protocol):
     """Makes a prompt: A-law in the language of this contact. Raises nothing; empty when nothing can be said."""
 
-    def __call__(self, prompt: str, /, **values: str) -> Awaitable[bytes]: ...
+    def __call__(self, prompt: str, **values: Any) -> Awaitable[bytes]: ...
 
 
 @dataclass(slots=True)
@@ -67,6 +67,8 @@ class ContactHooks:
     """A contact has confirmed that the emergency services are to be called. False: the plan has no way to."""
     duress: Callable[[LiveIncident, str], None]
     """A contact gave the duress word. Whatever this does makes no sound in his call."""
+    call_back: Callable[[LiveIncident, str], Awaitable[bool]]
+    """Calls the device back. True when it has answered."""
     memo: Callable[[LiveIncident], Awaitable[bytes | None]]
     """The amber memo in A-law; None when there is none."""
     heard: Callable[[LiveIncident, float], None]
@@ -76,7 +78,7 @@ class ContactHooks:
 
 
 class ContactSession:
-    """What a contact's keys do. The table `KEYS` is the manual; `taker.menu` reads it out."""
+    """What a contact's keys do. The table `KEYS` is the manual; the prompt `taker.menu` reads it out."""
 
     def __init__(
         self,
@@ -98,9 +100,9 @@ class ContactSession:
         self._end: ContactEnd | None = None
         self._last_words: tuple[str, dict[str, str]] | None = None
         self._decided: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._tries = CODE_TRIES
-        self._forced = False  # the duress word was given
+        self._words = CodeWords(incident.customer)
         self._went_back = False
+        self._calling_back = False
         self._listener = Listener(
             incident.audio,
             position=incident.audio.end,
@@ -109,6 +111,7 @@ class ContactSession:
             on_live=self._went_live,
         )
         self.member = Member(leg_id, Role.CONTACT, received=call.media.received, listener=self._listener, ducks=True)
+        self.member.on_company = self._company
         self.went_quiet = SignOfLife(call, hooks.spawn, self._died).went_quiet
         """For `ContactLeg.on_quiet`."""
 
@@ -124,7 +127,7 @@ class ContactSession:
             self._part(end)
 
     def told(self, prompt: str, **values: str) -> None:
-        """He is told something (`taker.taken_by`, who) and let go: somebody else has the alarm."""
+        """He is told something (`taken.by`, name) and let go: somebody else has the alarm."""
         self._decide(ContactEnd.LET_GO, prompt, **values)
 
     async def press(self, digit: str) -> None:
@@ -132,7 +135,7 @@ class ContactSession:
         self.member.tones.stop()
         action = self.KEYS.get(digit)
         if action is None:
-            await self._say("taker.unknown_key")
+            await self._say(Says.WRONG_KEY)
             return
         if self.incident.state is State.ACKNOWLEDGED:
             self.incident.change(State.IN_PROGRESS, actor=self.actor)
@@ -142,37 +145,50 @@ class ContactSession:
 
     async def menu(self) -> None:
         """0: the menu again."""
-        await self._say("taker.menu")
+        await self._say(Says.MENU)
 
     async def toggle_talk(self) -> None:
-        """1: the worker hears the contact, or does not any more."""
+        """1: the worker hears the contact, or does not any more. Without a call with the device it is called back."""
         on = self.member.voice is not Voice.TALK
         if on and not self.incident.connected:
-            await self._say("taker.not_connected")
+            await self._call_back()
             return
         gates = self.incident.room.talk(self.member, on)
         self.incident.note("talk_on" if on else "talk_off", {"gates": gates}, actor=self.actor)
-        await self._say("taker.talk_on" if on else "taker.talk_off")
+        await self._say(Says.TALK_ON if on else Says.TALK_OFF)
+
+    async def _call_back(self) -> None:
+        await self._say(Says.CALLING_BACK)
+        if not self._calling_back:
+            self._calling_back = True
+            self._hooks.spawn(self._wait_for_device())
+
+    async def _wait_for_device(self) -> None:
+        try:
+            if not await self._hooks.call_back(self.incident, self.actor):
+                await self._add(Says.UNAVAILABLE)
+        finally:
+            self._calling_back = False
 
     async def from_start(self) -> None:
         """2: hear the alarm from second 0, faster than it was, until live."""
         self._went_back = True
         self._listener.back(self._listener.position / SAMPLE_RATE)
-        await self._say("taker.from_start")
+        await self._say(Says.BEGINNING)
 
     async def to_live(self) -> None:
         """3: leave out the rest and hear what happens now."""
         self._listener.to_live()
-        await self._say("taker.live")
+        await self._say(Says.LIVE)
 
     async def memo(self) -> None:
         """4: hear what the worker said beforehand. Any key ends it."""
         memo = await self._hooks.memo(self.incident)
         if memo is None:
-            await self._say("taker.no_memo")
+            await self._say(Says.NO_MEMO)
             return
         self.incident.note("memo_heard", {"leg": self.member.id}, actor=self.actor)
-        await self._say("taker.memo")
+        await self._say(Says.MEMO)
         self.member.tones.play(memo)
 
     async def join_operators(self) -> None:
@@ -181,69 +197,63 @@ class ContactSession:
         gates = self.incident.room.confer(self.member, on)
         self.incident.note("confer_on" if on else "confer_off", {"gates": gates}, actor=self.actor)
         if not on:
-            await self._say("taker.confer_off")
+            await self._say(Says.ALONE)
         elif self._sound_for_operators(Sound.CONFER_ON):
-            await self._say("taker.confer_on")
+            await self._say(Says.CONFERRING)
         else:
             self._hooks.ring_operators(self.incident, self.actor)
-            await self._say("taker.operators_ring")
+            await self._say(Says.OPERATORS)
 
     async def pass_on(self) -> None:
         """6: give the alarm to the next one."""
         self.incident.note("passed_on", {"leg": self.member.id}, actor=self.actor)
-        self._decide(ContactEnd.PASSED_ON, "taker.passed_on")
+        self._decide(ContactEnd.PASSED_ON, Says.PASSED_ON)
 
     async def call_emergency(self) -> None:
         """8, and 8 again: call the emergency services."""
-        if await self._ask("taker.emergency_confirm") != "8":
-            await self._say("taker.emergency_not_called")
+        if await self._ask(Says.EMERGENCY_ASK) != "8":
+            await self._say(Says.EMERGENCY_NOT)
             return
         asked = self._hooks.ask_emergency(self.incident, self.actor)
-        await self._say("taker.emergency_called" if asked else "taker.emergency_impossible")
+        await self._say(Says.EMERGENCY_CALLED if asked else Says.EMERGENCY_IMPOSSIBLE)
 
     async def close(self) -> None:
         """#, the code word, #, the reason: close the alarm. The duress word does the opposite and sounds the same."""
-        customer = self.incident.customer
-        words = [customer.close_word, customer.duress_word] if customer else []
-        if not any(words) or not self._tries:
-            await self._say("taker.code_refused" if any(words) else "taker.no_code_word")
+        if not self._words.any or not self._words.tries:
+            await self._say(Says.STAYS_OPEN if self._words.any else Says.UNAVAILABLE)
             return
         code = await self._code()
         if not code:
-            await self._say("taker.not_closed")
+            await self._say(Says.STAYS_OPEN)
             return
-        closes, forced = (bool(word) and _same(code, keyed(word or "")) for word in words)
-        if not (closes or forced):
-            await self._wrong()
+        known = self._words.forced
+        verdict = self._words.judge(code)
+        if verdict is Verdict.WRONG:
+            self.incident.note("code_word_wrong", {"left": self._words.tries}, actor=self.actor)
+            await self._say(Says.WRONG_WORD)
             return
-        if forced and not self._forced:
-            self._forced = True
+        if verdict is Verdict.DURESS and not known:
             self._hooks.duress(self.incident, self.actor)
-        reason = REASON_KEYS.get(await self._ask("taker.reason") or "")
+        await self._close_for_a_reason(verdict)
+
+    async def _close_for_a_reason(self, verdict: Verdict) -> None:
+        reason = REASON_KEYS.get(await self._ask(Says.REASON) or "")
         if reason not in _REASONS:
-            await self._say("taker.not_closed")
+            await self._say(Says.STAYS_OPEN)
         elif self.incident.state is not State.RESOLVED:
-            self._decide(ContactEnd.CLOSED, "taker.closed")
-            if not self._forced:
+            self._decide(ContactEnd.CLOSED, Says.CLOSED)
+            if verdict is Verdict.CLOSES:
                 detail = {"proof": "code word"}
                 self.incident.change(State.RESOLVED, actor=self.actor, reason=reason, detail=detail)
 
     async def _code(self) -> str | None:
         """What is keyed up to the next #; None when that is broken off."""
         code = ""
-        digit = await self._ask("taker.code_word")
+        digit = await self._ask(Says.CODE_WORD)
         while digit is not None and digit != "#" and len(code) < LONGEST_CODE:
             code += digit
             digit = await self._digit(ANSWER_SECONDS)
         return code if digit == "#" else None
-
-    async def _wrong(self) -> None:
-        self._tries -= 1
-        self.incident.note("code_word_wrong", {"left": self._tries}, actor=self.actor)
-        if self._tries:
-            await self._say("taker.code_wrong", left=str(self._tries))
-        else:
-            await self._say("taker.code_refused")
 
     KEYS: ClassVar[dict[str, Callable[["ContactSession"], Awaitable[None]]]] = {
         "0": menu,
@@ -267,22 +277,29 @@ class ContactSession:
         incident.note("contact_joined", {"leg": self.member.id, "after_s": self._after(2)}, actor=self.actor)
 
     async def _attend(self) -> None:
-        greeting = ["taker.menu"] if self.incident.connected else ["taker.no_live_audio", "taker.menu"]
-        for prompt in greeting:
-            self.member.tones.play(await self._words(prompt, {}))
+        await self._add(Says.WELCOME if self.incident.connected else Says.DEVICE_GONE)
         while self._end is None and (digit := await self._digit(None)) is not None:
             await self.press(digit)
 
+    def _company(self, other: Member, came: bool) -> None:
+        """Somebody came or left: he hears it behind what is being said."""
+        if other.role is Role.DEVICE:
+            prompt = Says.DEVICE_BACK if came else None if self.incident.connected else Says.DEVICE_GONE
+        else:
+            prompt = _COMPANY.get((other.role, came))
+        if prompt is not None and self._end is None:
+            self._hooks.spawn(self._add(prompt))
+
     def _how_it_ended(self) -> ContactEnd:
         if self._end is None and self.incident.state is State.RESOLVED:
-            self._decide(ContactEnd.RESOLVED, "taker.resolved")
+            self._decide(ContactEnd.RESOLVED, Says.INCIDENT_CLOSED)
         end = self._end
         if end is None:
             cause = self.call.ended.result() if self.call.ended.done() else None
             hung_up = cause is not None and cause.by_peer and cause.cause is EndCause.BYE
             end = ContactEnd.HUNG_UP if hung_up else ContactEnd.LOST
         by_others = end in (ContactEnd.RESOLVED, ContactEnd.LET_GO)
-        return ContactEnd.DURESS if self._forced and not by_others else end
+        return ContactEnd.DURESS if self._words.forced and not by_others else end
 
     def _decide(self, end: ContactEnd, prompt: str, **values: str) -> None:
         """How it ends, and what is said last. The first decision stands."""
@@ -327,11 +344,15 @@ class ContactSession:
 
     async def _say(self, prompt: str, **values: str) -> None:
         """Says it to the contact alone, in place of what is being said."""
-        words = await self._words(prompt, values)
+        words = await self._clip(prompt, values)
         self.member.tones.stop()
         self.member.tones.play(words)
 
-    async def _words(self, prompt: str, values: dict[str, str]) -> bytes:
+    async def _add(self, prompt: str) -> None:
+        """Says it when what is being said is over."""
+        self.member.tones.play(await self._clip(prompt, {}))
+
+    async def _clip(self, prompt: str, values: dict[str, str]) -> bytes:
         """A prompt that cannot be made in time is a sound: the key was taken all the same."""
         try:
             words = await asyncio.wait_for(self._make(prompt, **values), SAY_PATIENCE)
@@ -372,9 +393,9 @@ class ContactSession:
 
 _REASONS = (Reason.GENUINE, Reason.FALSE, Reason.TEST)
 """What a contact may close an alarm with."""
+_COMPANY = {
+    (Role.OPERATOR, True): Says.OPERATOR_JOINED,
+    (Role.OPERATOR, False): Says.OPERATOR_LEFT,
+    (Role.EMERGENCY, True): Says.EMERGENCY_JOINED,
+}
 _PAUSE = ALAW_SILENCE * round(0.2 * SAMPLE_RATE)
-
-
-def _same(code: str, word: str) -> bool:
-    """Compared in the same time, whatever is right of it."""
-    return hmac.compare_digest(code.encode(), word.encode())

@@ -179,9 +179,6 @@ class ListeningSession:
         room, incident = self.incident.room, self.incident
         room.join(self.member)
         self.call.media.source = room.source_for(self.member)
-        for other in room.members:
-            if other.role is Role.CONTACT:  # operators are told by `joined_by_another`
-                other.tones.play(clip(Sound.OPERATOR_JOINED))
         incident.listeners.add(self.operator.id)
         incident.wants_help = False
         waited = (incident.clock.now() - incident.opened_at).total_seconds()

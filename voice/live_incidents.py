@@ -281,8 +281,9 @@ class LiveIncidents:
     def _note_hearing(self, incident_id: str, ears: Sequence[Ear]) -> None:
         """Who hears whom, whenever that changes: evidence of what could be known by whom."""
         legs = [{"leg": e.leg, "role": e.role.value, "voice": e.voice.value, "hears": list(e.hears)} for e in ears]
-        entry = {"kind": "hearing", "detail": {"legs": legs}, "actor": "system", "at": self._clock.now()}
-        self._journal.post(partial(_append, incident=incident_id, **entry))
+        detail, now = {"legs": legs}, self._clock.now()
+        write = partial(_append, incident=incident_id, kind="hearing", detail=detail, actor="system", at=now)
+        self._journal.post(write)
 
     def _changed(self, incident: LiveIncident) -> None:
         if incident.state is State.RESOLVED and self._open.pop(incident.id, None) is not None:

@@ -26,105 +26,20 @@ begun. Whenever the set of who hears whom changes, `on_hearing` is told, for the
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
+from dataclasses import dataclass
 
 import numpy as np
 
 from voice.errors import UsageError
-from voice.media.gate import Gate, Source
-from voice.media.levels import Leveller, lowered
-from voice.media.listening import IncidentAudio, Listener, Mode
-from voice.media.live_reader import PLAYOUT_DELAY, LiveReader
-from voice.media.mixing import Linear, Sum, alaw, audible, linear
-from voice.media.player import Player
-from voice.media.track import Track
+from voice.media.gate import Source
+from voice.media.levels import lowered
+from voice.media.listening import IncidentAudio
+from voice.media.live_reader import PLAYOUT_DELAY
+from voice.media.member import SPEAKS, Ear, Member, Role, Voice
+from voice.media.mixing import Linear, Sum, alaw, linear
 from voice.rtp.codecs import FRAME_SAMPLES
 
-
-class Role(StrEnum):
-    DEVICE = "device"
-    OPERATOR = "operator"
-    CONTACT = "contact"
-    EMERGENCY = "emergency"
-
-
-class Voice(StrEnum):
-    """What becomes of what a person says."""
-
-    LISTEN = "listen"
-    """Recorded, heard by nobody."""
-    CONFER = "confer"
-    """Heard by the other people, and by no device."""
-    TALK = "talk"
-    """Heard by everybody else; opens the gates of the devices."""
-    MUTED = "muted"
-    """As `listen`, and `talk` and `confer` are refused until the mute is lifted: a leg on hold, say."""
-
-
-_SPEAKS = (Voice.TALK, Voice.CONFER)
-
-
-@dataclass(eq=False, slots=True)
-class Member:
-    """One leg in a room. Made by the caller; from `join` on, `voice` belongs to the room."""
-
-    id: str
-    """The leg's."""
-    role: Role
-    received: Track | None = None
-    """What this leg says."""
-    gate: Gate | None = None
-    """A device's transmit gate. Those of other roles are left alone."""
-    listener: Listener | None = None
-    """Where this person is in the incident; None: always live."""
-    tones: Player = field(default_factory=Player)
-    """Heard by this member alone. Never played to a device."""
-    voice: Voice = Voice.LISTEN
-    ducks: bool = False
-    """Whether the devices are fainter while `tones` plays: for who is spoken to, and has to understand it."""
-    _confers: bool = False  # what `voice` returns to when talk ends
-    _live: LiveReader | None = None
-    _said: Leveller = field(default_factory=Leveller)
-    _heard: Leveller = field(default_factory=Leveller)
-    _catches_up: bool = False  # as the timeline knows it
-
-    def begin(self, delay: int) -> None:
-        """What this leg says is wanted from now on; nothing of what it said before."""
-        if self.received is not None:
-            self._live = LiveReader(self.received, self.received.end, delay=delay)
-
-    def speech(self, delay: int) -> bytes | None:
-        """The next frame of what this leg says, levelled; None when there is nothing but silence."""
-        if self._live is None:
-            self.begin(delay)
-        frame = self._live.frame() if self._live is not None else None
-        return self._said.apply(frame) if frame is not None and audible(frame) else None
-
-    def listen(self) -> bytes | None:
-        """The next frame of the incident from where this person is in it, levelled."""
-        frame = self.listener.frame() if self.listener is not None else None
-        return self._heard.apply(frame) if frame is not None else None
-
-    def hush(self) -> None:
-        """What this leg says is not wanted any more."""
-        self._live = None
-
-    @property
-    def catches_up(self) -> bool:
-        """Whether this person hears the past, and so nobody else."""
-        return self.listener is not None and self.listener.mode is Mode.CATCHING_UP
-
-
-@dataclass(frozen=True, slots=True)
-class Ear:
-    """Whom one member of a room hears."""
-
-    leg: str
-    role: Role
-    voice: Voice
-    hears: tuple[str, ...]
-    """Legs: devices, and people who speak."""
+__all__ = ["Ear", "Member", "Role", "Room", "Voice"]
 
 
 def _nobody_asks(ears: Sequence[Ear]) -> None:
@@ -175,19 +90,23 @@ class Room:
         if member.id in self._members:
             raise UsageError(f"leg {member.id} is in the room already")
         self._members[member.id] = member
-        member._catches_up = member.catches_up
+        member.heard_past = member.catches_up
         if member.role is Role.DEVICE and member.received is not None:
             self.audio.append(member.received)
-        return self._settle()
+        changed = self._settle()
+        self._announce(member, True)
+        return changed
 
     def leave(self, member: Member) -> list[str]:
         """Let a leg go, or take note that it is gone. Returns the ids of the legs whose gates shut."""
         if self._members.pop(member.id, None) is None:
             return []
-        member.voice, member._confers = Voice.LISTEN, False
+        member.voice, member.confers = Voice.LISTEN, False
         member.hush()
         shut = [member.id] if member.role is Role.DEVICE and member.gate and member.gate.set(False) else []
-        return shut + self._settle()
+        shut += self._settle()
+        self._announce(member, False)
+        return shut
 
     def talk(self, member: Member, on: bool) -> list[str]:
         """Let a person be heard, or not any more. Returns the ids of the legs whose gates changed.
@@ -196,7 +115,7 @@ class Room:
         """
         if member.voice is Voice.MUTED:
             return []
-        return self._set_voice(member, Voice.TALK if on else Voice.CONFER if member._confers else Voice.LISTEN)
+        return self._set_voice(member, Voice.TALK if on else Voice.CONFER if member.confers else Voice.LISTEN)
 
     def confer(self, member: Member, on: bool) -> list[str]:
         """Let the other people hear a person, and no device; or not any more. Ends `talk`. Returns as `talk`."""
@@ -241,10 +160,10 @@ class Room:
             raise UsageError(f"leg {member.id} is not in the room")
         if member.role is Role.DEVICE:
             raise UsageError("a device is always heard; only people talk or do not")
-        member._confers = voice is Voice.CONFER or (voice is Voice.TALK and member._confers)
+        member.confers = voice is Voice.CONFER or (voice is Voice.TALK and member.confers)
         if voice is not member.voice:
-            spoke, member.voice = member.voice in _SPEAKS, voice
-            if voice not in _SPEAKS:
+            spoke, member.voice = member.speaks, voice
+            if voice not in SPEAKS:
                 member.hush()
             elif voice is Voice.TALK or not spoke:  # what he said to the people alone is not for the device
                 member.begin(self._delay)
@@ -261,10 +180,15 @@ class Room:
         self._tell()
         return changed
 
+    def _announce(self, member: Member, came: bool) -> None:
+        for other in self.members:
+            if other is not member:
+                other.on_company(member, came)
+
     def _follow(self, member: Member) -> None:
         """Who comes from the past into the present hears the others, and the other way round."""
-        if member.catches_up is not member._catches_up:
-            member._catches_up = member.catches_up
+        if member.catches_up is not member.heard_past:
+            member.heard_past = member.catches_up
             self._tell()
 
     def _tell(self) -> None:
@@ -279,14 +203,14 @@ class Room:
         if member.role is Role.DEVICE:
             return tuple(other.id for other in others if other.voice is Voice.TALK)
         people = not member.catches_up
-        return tuple(o.id for o in others if o.role is Role.DEVICE or (people and o.voice in _SPEAKS))
+        return tuple(o.id for o in others if o.role is Role.DEVICE or (people and o.speaks))
 
     # -- mixing --
 
     def _collect(self) -> None:
         """Once per tick: what everybody says."""
         members = self._members.values()
-        speakers = [member for member in members if member.voice in _SPEAKS]
+        speakers = [member for member in members if member.speaks]
         self._said = {member.id: frame for member in speakers if (frame := member.speech(self._delay)) is not None}
         self._to_devices = [member.id for member in speakers if member.voice is Voice.TALK and member.id in self._said]
         self._from_devices = []
