@@ -42,7 +42,7 @@ _DIALLED = re.compile(r"[a-d]*([0-9+*#]+)[a-d]*(?:(?:p|w|x|ext)[0-9*#pwx]*)?")
 extension what is dialled later. Anything else with letters is a name."""
 
 _LONG = 7
-"""Digits from which a number of the configuration is recognised behind any prefix."""
+"""Digits from which a number may be a subscriber's; of the configuration, one that is recognised behind any prefix."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +114,7 @@ class Interlock:
         """`armed`: trunks through which emergency services may be called; `extra`: more numbers to refuse."""
         self._armed = frozenset(armed)
         self._numbers = known_numbers().and_also(extra)
+        self._seen = lru_cache(2048)(self._look)  # the same few phones ring again and again
 
     def permit(self, uri: str, trunk: str | None, *, account: str | None = None) -> None:
         """Raise `EmergencyNumberRefused` if this leads to emergency services, and this way is not armed for it.
@@ -130,6 +131,9 @@ class Interlock:
 
     def is_emergency(self, uri: str, *, by_trunk: bool = True) -> bool:
         """Whether some network on the way may take this for an emergency call."""
+        return self._seen(uri, by_trunk)
+
+    def _look(self, uri: str, by_trunk: bool) -> bool:
         text = _plain(uri)
         if text is _UNREADABLE or text.startswith("urn:") or re.search(r"\burn:service|\bsos\.[a-z]", text):
             return True
@@ -235,7 +239,8 @@ def reaches_emergency(number: str, numbers: Numbers, *, by_trunk: bool = True) -
 def _led_out(digits: str, numbers: Numbers) -> bool:
     """An emergency number, alone or behind what leads out of an exchange or hides the caller."""
     rests = (digits.removeprefix(service) for service in numbers.services)
-    return any(len(rest) < _LONG and _behind_an_exchange(rest, numbers) for rest in (digits, *rests))
+    short = (rest for rest in (digits, *rests) if len(rest) < _LONG or rest.startswith("00"))
+    return any(_behind_an_exchange(rest, numbers) for rest in short)
 
 
 def _behind_an_exchange(digits: str, numbers: Numbers) -> bool:
@@ -263,12 +268,13 @@ def _led_abroad(digits: str, numbers: Numbers) -> bool:
     """Behind an international prefix. Only behind a plain `00` is it certain that a calling code follows."""
     if digits.startswith("00") and _abroad(digits[2:], numbers):
         return True
-    if len(digits) >= _NATIONAL and digits.startswith("0"):
+    if len(digits) >= _NATIONAL and digits.startswith("0") and not digits.startswith("00"):
         return False
     starts = {digits} | {digits.removeprefix(service) for service in numbers.services}
     starts |= {start.removeprefix(lead) for start in starts for lead in ("0", "9", "00", "99")}
-    prefixes = ("00", *numbers.international)
-    rests = {start.removeprefix(prefix) for start in starts for prefix in prefixes if start.startswith(prefix)}
+    rests = {start[2:] for start in starts if start.startswith("00")}
+    short = [start for start in starts if len(start) < _NATIONAL]
+    rests |= {one.removeprefix(prefix) for one in short for prefix in numbers.international if one.startswith(prefix)}
     return any(_is_national(rest, numbers) for rest in rests)
 
 
@@ -276,7 +282,8 @@ def _is_national(digits: str, numbers: Numbers) -> bool:
     """Calling code and emergency number, with or without the 0 that is dialled within the country."""
     code, country = _country(digits, numbers)
     rest = digits[len(code) :]
-    return country is not None and (rest in numbers.all or rest.lstrip("0") in numbers.all)
+    zeros = min(len(rest) - len(rest.lstrip("0")), 2)
+    return country is not None and any(rest[skipped:] in numbers.all for skipped in range(zeros + 1))
 
 
 def _without_plus(digits: str, numbers: Numbers) -> bool:
