@@ -93,7 +93,9 @@ def _phone(saying: Saying, value: str) -> str:
 
 
 def _groups(digits: str, size: int) -> Iterator[str]:
-    """Groups of `size`; what does not fill one comes first."""
+    """Groups of `size`; what does not fill one comes first. Short numbers (112) are one group."""
+    if len(digits) <= 4:
+        return iter((digits,))
     edges = [0, *range(len(digits) % size or size, len(digits) + 1, size)]
     return (digits[start:end] for start, end in pairwise(edges) if end > start)
 

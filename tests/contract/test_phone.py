@@ -8,7 +8,12 @@ from typing import Protocol
 
 import pytest
 
+from config.prompts import FOLDER
+from ivr.accept import Alarm, Outcome, accept
 from ivr.phone import HungUp, Listens, Phone
+from ivr.prompts import Prompts
+from ivr.speech import Voice
+from ivr.taker import dismiss
 from voice.call import Call, Calls, Destination, MediaPlan
 from voice.media.clock import MediaClock
 from voice.media.gate import Gate, Profile
@@ -22,7 +27,8 @@ from voice.sim.network import Network
 from voice.sim.phone import SimPhone
 from voice.sim.pretend import PretendPhone
 from voice.sim.rtp import SimRtpPorts
-from voice.sim.speech import Marks, marked_frames, marks
+from voice.sim.speech import Marks, clip, marked_frames, marks, silence, tone
+from voice.sim.spoken import SimSpeaker, heard, hears, words
 from voice.sim.transport import SimTransport
 from voice.sip.endpoint import Endpoint
 from voice.sip.useragent import Identity, Target
@@ -61,15 +67,15 @@ class Called:
 
     def __init__(self, call: Call, person: SimPhone) -> None:
         self.phone = CallPhone(call)
-        self._theirs = person.calls[-1]
-        self.press, self.leave, self.say = self._theirs.press, self._theirs.hang_up, self._theirs.say
+        self.theirs = person.calls[-1]
+        self.press, self.leave, self.say = self.theirs.press, self.theirs.hang_up, self.theirs.say
 
     def heard(self) -> Marks:
-        return self._theirs.hearing.marks()
+        return self.theirs.hearing.marks()
 
     @property
     def is_over(self) -> bool:
-        return self._theirs.is_over
+        return self.theirs.is_over
 
 
 def _leg(rtp: RtpSocket, rtcp: RtpSocket, host: str) -> MediaLeg:
@@ -307,11 +313,52 @@ def test_what_the_person_says_reaches_the_ear(story: Callable[[Told], None]) -> 
 def test_a_peer_that_put_us_on_hold_stops_no_dialogue() -> None:
     async def told() -> None:
         world, close = await _called()
-        world._theirs.hold("inactive")
+        world.theirs.hold("inactive")
         await asyncio.sleep(0.5)
         began = _now()
         assert await world.phone.play([_clip(100)]) is None
         assert _now() - began == pytest.approx(4.0, abs=0.1)
+        await close()
+
+    run_virtual(told())
+
+
+def test_a_contact_hears_the_key_presses_it_and_has_taken_the_alarm() -> None:
+    async def told() -> None:
+        world, close = await _called()
+        speaker, contact = SimSpeaker(), world.theirs
+        voice = Voice(Prompts.load(FOLDER), speaker, "en")
+        asked = asyncio.ensure_future(accept(world.phone, voice, Alarm("Care East", "Anna", "panic"), key="7"))
+        asking = await hears(contact, speaker, "press")
+        assert asking.text == "To take this alarm, press seven."
+        contact.press("7")
+        confirmed = await hears(contact, speaker, "you have taken the alarm")
+        assert confirmed.at - asking.until < 1.0
+        assert (await asked).outcome is Outcome.ACCEPTED
+        assert [text.text for text in heard(contact.hearing, speaker) if text.whole] == [
+            "Earshot alarm for Care East: Anna.",
+            "This is a panic alarm.",
+            "To take this alarm, press seven.",
+            "Thank you. You have taken the alarm.",
+        ]
+        await dismiss(world.phone, voice, "Bert")
+        assert "taken by Bert" in words(contact.hearing, speaker)
+        with pytest.raises(AssertionError, match="was not heard"):
+            await hears(contact, speaker, "nonsense")
+        await close()
+        assert contact.is_over
+
+    run_virtual(told())
+
+
+def test_what_a_mailbox_says_over_a_call_is_noticed() -> None:
+    async def told() -> None:
+        world, close = await _called()
+        voice = Voice(Prompts.load(FOLDER), SimSpeaker(), "en")
+        world.say(clip("badge") + tone(1000, 0.4) + silence(30))
+        acceptance = await accept(world.phone, voice, Alarm("Care East", "Anna", "panic"), key="7")
+        assert acceptance.outcome is Outcome.VOICEMAIL_SUSPECTED
+        assert "1000 Hz" in acceptance.why
         await close()
 
     run_virtual(told())

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from config.settings import Settings
 from ivr.charts import DIALOGUES, in_words, mermaid
@@ -31,8 +32,8 @@ def say(options: Namespace, settings_of: SettingsOf) -> int:
         for id in speech.prompts.ids:
             print(f"{id:30} {' '.join(speech.prompts.written(options.language, id).split())}")
         return 0
+    timezone = _timezone(options.timezone)
     values = _values(speech.prompts, options.language, options.prompt, options.values)
-    timezone = str(options.timezone)
     print(speech.prompts.text(options.language, options.prompt, values, timezone=timezone))
     if speech.why_mute is not None:
         print(f"earshot: {speech.why_mute}", file=sys.stderr)
@@ -54,6 +55,13 @@ def dialogue(options: Namespace, settings_of: SettingsOf) -> int:
     prompts = open_speech(settings_of(options).speech).prompts
     print("\n".join(in_words(chosen, prompts, options.language)))
     return 0
+
+
+def _timezone(name: str) -> str:
+    try:
+        return ZoneInfo(name).key
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ConfigurationError(f"{name!r} is no time zone; an example: Europe/Amsterdam") from None
 
 
 def _values(prompts: Prompts, language: str, id: str, given: Sequence[str]) -> dict[str, Any]:
