@@ -32,7 +32,8 @@ _NEARLY = 1.0  # dB: so close to the target that the gain goes back to nothing
 _CONVINCING = 100  # frames with speech (2 s) before anything is moved
 _MEMORY = 400  # frames with speech that the measured level remembers: 8 s
 _FLOOR_FRAMES, _FLOOR_BLOCKS = 25, 10  # the background: the faintest frame of the last five seconds
-_ABOVE_FLOOR = 3.16  # amplitude: speech stands 10 dB above it
+_ABOVE_FLOOR = 3.16  # amplitude: speech stands 10 dB above it ...
+_ABOVE_RECENT = 2.0  # ... and 6 dB above the faintest frame of the last second: a fan that starts is not speech
 _FAINTEST = 104.0  # -50 dBov: fainter is no speech to anybody's ear
 _HOLE = ALAW_SILENCE * 16  # 2 ms of digital silence, from a lost packet, say nothing about the background
 _LOUDEST = 32_256.0  # the largest value of A-law
@@ -90,7 +91,10 @@ class Leveller:
 
     def _threshold(self) -> float:
         """Until the background is known, nothing counts as speech."""
-        return max(min(self._floors) * _ABOVE_FLOOR, _FAINTEST) if self._floors else math.inf
+        if not self._floors:
+            return math.inf
+        recent = min(self._floors[-1], self._floors[max(-2, -len(self._floors))])
+        return max(min(self._floors) * _ABOVE_FLOOR, recent * _ABOVE_RECENT, _FAINTEST)
 
     def _watch_background(self, loudness: float) -> None:
         self._faintest = min(self._faintest, loudness)
