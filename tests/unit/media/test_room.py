@@ -1,6 +1,6 @@
 """Who hears whom: mix-minus, gates that are open only while somebody talks, and bytes that nobody touches."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -13,7 +13,7 @@ from voice.errors import UsageError
 from voice.media.gate import Gate
 from voice.media.listening import Listener, Mode
 from voice.media.mixing import alaw, linear, mix
-from voice.media.room import Member, Role, Room, Voice
+from voice.media.room import Ear, Member, Role, Room, Voice
 from voice.media.tones import Sound, clip
 from voice.media.track import Track
 from voice.rtp.codecs import ALAW_SILENCE
@@ -298,6 +298,11 @@ class Gates(RuleBasedStateMachine):
         self.changes: list[tuple[str, bool]] = []
         self.gone: list[Member] = []
         self.count = 0
+        self.told: Sequence[Ear] = ()
+        self.room.on_hearing = self._tell
+
+    def _tell(self, ears: Sequence[Ear]) -> None:
+        self.told = ears
 
     def _new(self, role: Role) -> None:
         self.count += 1
@@ -331,6 +336,13 @@ class Gates(RuleBasedStateMachine):
 
     @precondition(lambda self: self._pick(0, True) is not None)
     @rule(number=st.integers(0, 9), on=st.booleans())
+    def somebody_confers(self, number: int, on: bool) -> None:
+        member = self._pick(number, True)
+        if member is not None:
+            self._expect(self.room.confer, member, on)
+
+    @precondition(lambda self: self._pick(0, True) is not None)
+    @rule(number=st.integers(0, 9), on=st.booleans())
     def somebody_is_muted(self, number: int, on: bool) -> None:
         member = self._pick(number, True)
         if member is not None:
@@ -352,6 +364,16 @@ class Gates(RuleBasedStateMachine):
             assert member.gate is None or member.gate.open == talked_to
         assert not any(member.gate is not None and member.gate.open for member in self.gone)
         assert not any(member.voice is Voice.TALK for member in self.gone)
+
+    @invariant()
+    def the_timeline_knows_who_hears_whom(self) -> None:
+        now = {ear.leg: set(ear.hears) for ear in self.room.hearing if ear.hears}
+        assert {ear.leg: set(ear.hears) for ear in self.told if ear.hears} == now
+        voices = {member.id: member.voice for member in self.room.members}
+        for ear in self.room.hearing:
+            assert ear.leg not in ear.hears
+            if ear.role is Role.DEVICE:
+                assert all(voices[leg] is Voice.TALK for leg in ear.hears)
 
 
 TestGates = Gates.TestCase
