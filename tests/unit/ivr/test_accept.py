@@ -1,11 +1,13 @@
 """Asking a contact to take an alarm: told with a pretended phone, in virtual time."""
 
+import asyncio
 import random
 from collections import Counter
 
 import pytest
 
 from ivr.accept import ACCEPT, DECLINE, PROOF, Acceptance, Alarm, Outcome, accept, prepare, random_key
+from ivr.taker import dismiss
 from tests.unit.ivr.conversing import Person
 from voice.sim.loop import virtual_loop, virtually
 from voice.sim.speech import clip, silence, tone
@@ -202,3 +204,36 @@ def test_the_key_is_drawn_from_one_to_nine_evenly() -> None:
 
 def test_no_step_of_the_dialogue_accepts_by_another_key() -> None:
     assert {key for step in ACCEPT.steps.values() for key in getattr(step, "keys", {})} == {"{key}", DECLINE}
+
+
+@virtually
+async def test_a_contact_who_is_being_asked_is_told_who_took_it_when_the_asking_is_broken_off() -> None:
+    person = Person()
+    asking = asyncio.ensure_future(_asked(person))
+    await asyncio.sleep(3.0)
+    asking.cancel()
+    await asyncio.wait([asking])
+    assert not person.phone.is_over
+    await dismiss(person.phone, person.voice(), "Bert Jansen")
+    assert person.heard[-2] == "The alarm has been taken by Bert Jansen. There is nothing more for you to do."
+    assert person.heard[-1] == "Goodbye."
+    assert person.phone.hung_up
+
+
+@pytest.mark.parametrize(
+    ("taken_by", "closed", "words"),
+    [(None, False, "taken by somebody else"), (None, True, "The incident is closed"), ("Bert", True, "is closed")],
+)
+@virtually
+async def test_whoever_is_not_needed_any_more_is_told_why(taken_by: str | None, closed: bool, words: str) -> None:
+    person = Person()
+    await dismiss(person.phone, person.voice(), taken_by, closed=closed)
+    assert words in person.heard[0]
+
+
+@virtually
+async def test_telling_somebody_who_has_gone_is_no_error() -> None:
+    person = Person()
+    person.phone.leave()
+    await dismiss(person.phone, person.voice(), "Bert")
+    assert person.phone.hung_up

@@ -278,3 +278,13 @@ def test_a_silent_recording_is_a_mistake(tmp_path: Path) -> None:
 
 def test_facts_can_be_told_without_a_place() -> None:
     assert replace(FACTS, address="", latitude=None).values(NOW)["has_place"] is False
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_the_first_two_seconds_say_who_calls_and_why(language: str) -> None:
+    values = Alarm("", "", "panic").values("4")
+    said_first = PROMPTS.text(language, "accept.who", values).partition(":")[0].strip()
+    assert "earshot" in said_first.lower()
+    assert "alarm" in said_first.lower()
+    clip = await EspeakSpeaker().speak(said_first, language)
+    assert len(clip) < 2.0 * sound.RATE
