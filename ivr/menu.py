@@ -234,9 +234,11 @@ class Conversation:
         return self._wrong(now)
 
     def timer(self, now: float) -> Action | None:
-        """Time has passed. None: the time to listen is not over yet."""
-        if self._phase is not _Phase.LISTENING or now < self._due_at:
+        """Time has passed while it listened. None: it does not listen."""
+        if self._phase is not _Phase.LISTENING:
             return None
+        if now < self._due_at:
+            return Listen(self._due_at - now)
         question = self._question
         if self._digits and question.digits is not None:
             return self._enter(question.digits.to, now)

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import structlog
+
 from config.models import Speech as SpeechSettings
 from config.prompts import FOLDER
 from ivr.engines import open_speaker
@@ -9,6 +11,8 @@ from ivr.prompts import Prompts
 from ivr.recordings import MistakeInRecording, with_recordings
 from ivr.speech import Speaker, Voice
 from voice.errors import ConfigurationError
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -22,7 +26,11 @@ class Speech:
 
     def voice(self, language: str, timezone: str = "UTC") -> Voice:
         """What one person hears."""
-        return Voice(self.prompts, self.speaker, language, timezone)
+        return Voice(self.prompts, self.speaker, language, timezone, on_failure=self._failed)
+
+    def _failed(self, why: str) -> None:
+        if self.why_mute is None:  # else it was told at the start
+            log.error("speech failed, tones are played in its place", why=why)
 
 
 def open_speech(settings: SpeechSettings, speaker: Speaker | None = None) -> Speech:

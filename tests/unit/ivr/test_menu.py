@@ -2,7 +2,7 @@
 
 import pytest
 
-from ivr.menu import Choice, Dialogue, Digits, End, Ending, Keys, Play, Question
+from ivr.menu import Choice, Dialogue, Digits, End, Ending, Keys, Listen, Play, Question
 from tests.unit.ivr.conversing import Talk
 
 MENU = Dialogue(
@@ -79,9 +79,11 @@ def test_silence_is_answered_by_repeats_then_by_the_way_for_silence() -> None:
     talk.waits().plays().hears_it_out().ends("nothing")
 
 
-def test_a_timer_that_comes_too_early_changes_nothing() -> None:
-    talk = _talk().hears_it_out().hears_it_out()
+def test_a_timer_that_comes_too_early_waits_for_the_rest() -> None:
+    talk = _talk()
     assert talk.conversation.timer(talk.now + 1.0) is None
+    talk.hears_it_out().hears_it_out()
+    assert talk.conversation.timer(talk.now + 1.0) == Listen(3.0)
     talk.waits().plays("choose")
 
 
