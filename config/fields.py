@@ -43,12 +43,12 @@ def one_or_more(value: object) -> object:
     return ((value,) if value else ()) if isinstance(value, str) else value
 
 
-def _matching(pattern: str, allowed: str, *, secret: bool = False) -> AfterValidator:
+def matching(pattern: str, allowed: str, *, secret: bool = False) -> AfterValidator:
     compiled = re.compile(pattern)
 
     def check(value: str) -> str:
         if compiled.fullmatch(value) is None:
-            raise ValueError(f"{'it' if secret else repr(value)} does not fit; allowed: {allowed}")
+            raise ValueError(f"{'' if secret else f'{value!r} '}does not fit; allowed: {allowed}")
         return value
 
     return AfterValidator(check)
@@ -84,9 +84,9 @@ Ports = Annotated[PortRange, PlainValidator(parse_ports)]
 Whole = Annotated[int, Strict()]
 Number = Annotated[float, Strict()]
 Flag = Annotated[bool, Strict()]
-Name = Annotated[str, _matching(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", "1 to 64 letters, digits, '.', '_', '-'")]
+Name = Annotated[str, matching(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", "1 to 64 letters, digits, '.', '_', '-'")]
 Email = Annotated[
-    Annotated[str, _matching(r"[^@\s<>,;]+@[^@\s<>,;]+", "an address such as 'anna@example.org'")] | None, UNSET
+    Annotated[str, matching(r"[^@\s<>,;]+@[^@\s<>,;]+", "an address such as 'anna@example.org'")] | None, UNSET
 ]
 Reference = Annotated[str | None, UNSET]
 References = Annotated[tuple[Name, ...], BeforeValidator(one_or_more)]
@@ -96,15 +96,15 @@ Latitude = Annotated[Annotated[float, Strict(), Field(ge=-90, le=90)] | None, UN
 Longitude = Annotated[Annotated[float, Strict(), Field(ge=-180, le=180)] | None, UNSET]
 Metres = Annotated[Annotated[float, Strict(), Field(gt=0, le=100_000)] | None, UNSET]
 UserPart = Annotated[
-    str, _matching(r"[A-Za-z0-9._~+!*'()&=$,;?/%-]{1,128}", "the user part of a SIP URI, such as 'badge-7'")
+    str, matching(r"[A-Za-z0-9._~+!*'()&=$,;?/%-]{1,128}", "the user part of a SIP URI, such as 'badge-7'")
 ]
 User = Annotated[UserPart | None, UNSET]
 Numbers = tuple[
-    Annotated[str, _matching(r"\+?[A-Za-z0-9*#._-]{1,64}", "a telephone number such as '+31612345678'")], ...
+    Annotated[str, matching(r"\+?[A-Za-z0-9*#._-]{1,64}", "a telephone number such as '+31612345678'")], ...
 ]
 StoreUrl = Annotated[
     str,
-    _matching(
+    matching(
         r"sqlite:///.+|postgresql://[^\s/@]+(:[^\s/@]*)?@[^\s/@]+/[^\s/?#]+(\?\S*)?|postgresql:///\S+",
         "sqlite:///relative/path, sqlite:////absolute/path or postgresql://user:password@host:5432/database",
         secret=True,

@@ -45,6 +45,22 @@ def members(rota: Rota) -> Iterator[str]:
     yield from (name for override in rota.overrides for name in override.members)
 
 
+def everybody(frozen: FrozenPlan, targets: Iterable[str]) -> list[Contact]:
+    """Whom targets can ever mean, whoever is on duty; in their order, nobody twice."""
+    names: list[str] = []
+    for target in targets:
+        kind, _, name = target.partition(":")
+        names += _ever_in(frozen, name) if kind == "team" else [name]
+    return list(_named(frozen.contacts.values(), names).values())
+
+
+def _ever_in(frozen: FrozenPlan, team_id: str) -> Iterator[str]:
+    team = frozen.teams.get(team_id)
+    rota = frozen.rotas.get(team.rota) if team and team.rota else None
+    yield from team.members if team else ()
+    yield from members(rota) if rota else ()
+
+
 def _of(prefix: str, targets: Iterable[str]) -> list[str]:
     return [target.removeprefix(prefix) for target in targets if target.startswith(prefix)]
 

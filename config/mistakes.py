@@ -1,6 +1,6 @@
 """What is wrong with a value of the configuration, in words that say what is allowed instead."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
@@ -29,7 +29,16 @@ class Mistake:
 
 def in_reading(error: ValidationError, above: Place = ()) -> list[Mistake]:
     """What pydantic found, in our words. `above`: the table of which one row was read."""
-    return [_mistake(details, above) for details in error.errors(include_url=False)]
+    found = error.errors(include_url=False)
+    return [_mistake(details, above) for details in found if not _follows(details, found)]
+
+
+def _follows(details: Any, found: Iterable[Any]) -> bool:
+    """Whether it comes from mistakes that are told anyway: pydantic takes a list for too short without its bad rows."""
+    path = details["loc"]
+    return details["type"] == "too_short" and any(
+        other["loc"][: len(path)] == path and len(other["loc"]) > len(path) for other in found
+    )
 
 
 def _mistake(details: Any, above: Place) -> Mistake:
@@ -45,6 +54,10 @@ def _mistake(details: Any, above: Place) -> Mistake:
     return Mistake(path, describe(_shown(details["input"]), context))
 
 
+def _no_day(value: str, context: dict[str, Any]) -> str:
+    return f"{value} is no day; allowed: such as 2026-12-25"
+
+
 _DESCRIPTIONS: dict[str, Callable[[str, dict[str, Any]], str]] = {
     "missing": lambda value, context: "is missing; it has no default",
     "bool_type": lambda value, context: f"{value} is neither; allowed: true, false",
@@ -55,11 +68,15 @@ _DESCRIPTIONS: dict[str, Callable[[str, dict[str, Any]], str]] = {
     "tuple_type": lambda value, context: f"{value} is no list; allowed: […]",
     "mapping_type": lambda value, context: f'{value} is no table; allowed: {{ "key" = "value" }}',
     "dict_type": lambda value, context: f'{value} is no table; allowed: {{ "key" = "value" }}',
+    "date_type": _no_day,
+    "date_from_datetime_parsing": _no_day,
+    "date_from_datetime_inexact": _no_day,
     "model_type": lambda value, context: f"{value} is no table; allowed: a header in brackets, then its keys",
     "model_attributes_type": lambda value, context: f"{value} is no table; allowed: a header in brackets",
     "literal_error": lambda value, context: f"{value} is not known; allowed: {context['expected']}",
-    "greater_than_equal": lambda value, context: f"{value} is too small; allowed: {context['ge']} or more",
-    "less_than_equal": lambda value, context: f"{value} is too large; allowed: {context['le']} or less",
+    "greater_than_equal": lambda value, context: f"{value} is too small; allowed: {context['ge']:g} or more",
+    "greater_than": lambda value, context: f"{value} is too small; allowed: more than {context['gt']:g}",
+    "less_than_equal": lambda value, context: f"{value} is too large; allowed: {context['le']:g} or less",
     "string_too_short": lambda value, context: "is empty",
     "too_short": lambda value, context: "is empty; allowed: a list of at least one",
 }

@@ -27,6 +27,7 @@ from config.fields import (
     References,
     Table,
     Whole,
+    matching,
     one_or_more,
     whole_position,
 )
@@ -68,7 +69,8 @@ def _local(value: object) -> datetime:
     if isinstance(moment, date) and not isinstance(moment, datetime):
         moment = datetime.combine(moment, time())
     if not isinstance(moment, datetime) or moment.tzinfo is not None or not 1970 <= moment.year <= 9000:
-        raise ValueError(f"{value!r} is no local time; allowed: 2026-12-24T18:00:00 (in the time zone of the rota)")
+        shown = value.isoformat() if isinstance(value, date) else repr(value)
+        raise ValueError(f"{shown} is no local time; allowed: 2026-12-24T18:00:00 (in the time zone of the rota)")
     return moment
 
 
@@ -85,11 +87,18 @@ TimeOfDay = Annotated[time, BeforeValidator(_clock_time)]
 LocalTime = Annotated[datetime, BeforeValidator(_local)]
 TimeZone = Annotated[str, AfterValidator(_zone)]
 OptionalTimeZone = Annotated[TimeZone | None, UNSET]
-Target = Annotated[str, Field(pattern=r"^(operators|team:[A-Za-z0-9._-]+|contact:[A-Za-z0-9._-]+)$")]
+Target = Annotated[
+    str,
+    matching(r"operators|(team|contact):[A-Za-z0-9._-]+", '"operators", "team:ID", "contact:ID", or a list of them'),
+]
 Targets = Annotated[tuple[Target, ...], BeforeValidator(one_or_more)]
 OptionalNumber = Annotated[PhoneNumber | None, UNSET]
-CodeWord = Annotated[Annotated[str, Field(pattern=r"^[A-Za-z0-9]{3,16}$")] | None, UNSET, Field(repr=False)]
-Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
+CodeWord = Annotated[
+    Annotated[str, matching(r"[A-Za-z0-9]{3,16}", "3 to 16 letters and digits", secret=True)] | None,
+    UNSET,
+    Field(repr=False),
+]
+Country = Annotated[str, matching(r"[A-Z]{2}", "two capital letters, such as 'NL' (ISO 3166)")]
 
 
 class Hours(Table):
@@ -116,6 +125,11 @@ class Contact(Table):
     """When he may be rung, in `timezone`; empty: always."""
     timezone: OptionalTimeZone = None
     """None: the customer's."""
+
+    @property
+    def text_number(self) -> str | None:
+        """Where text messages go; None: he has no telephone number."""
+        return self.sms or next((number for number in self.numbers if number.lstrip("+").isdigit()), None)
 
     @model_validator(mode="after")
     def _can_be_reached(self) -> Self:

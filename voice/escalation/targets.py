@@ -28,7 +28,7 @@ def people(frozen: FrozenPlan, targets: Iterable[str], at: datetime) -> tuple[st
 
 def text_number(contact: Contact) -> str | None:
     """Where text messages to a contact go, None when he has no telephone number."""
-    return contact.sms or next((number for number in contact.numbers if number.lstrip("+").isdigit()), None)
+    return contact.text_number
 
 
 def _team(frozen: FrozenPlan, team_id: str, at: datetime) -> tuple[str, ...]:
