@@ -111,8 +111,8 @@ class Calls:
     ) -> "Call":
         """Send an INVITE with our offer, from `user` at our domain; `parts` of the body stand beside the offer.
 
-        Raises `EmergencyNumberRefused` when the interlock does not let it out, and `PortsExhausted`; then nothing was
-        sent. Wait on `Call.answered` and `Call.ended`.
+        Raises `EmergencyNumberRefused` when the interlock does not let it out, `PortsExhausted`, and ValueError for a
+        URI that is none; then nothing was sent. Wait on `Call.answered` and `Call.ended`.
         """
         self._permit(destination, headers)
         call = Call(self, None, plan, remote_host=destination.host)
@@ -120,15 +120,19 @@ class Calls:
         from_uri = f"sip:{destination.from_user or user}@{self.domain}"
         offer = call.offer()
         body, content_type = multipart([BodyPart(SDP, offer), *parts]) if parts else (offer, SDP)
-        call.session = self.endpoint.dial(
-            destination.target,
-            body=body,
-            content_type=content_type,
-            headers=headers,
-            handler=call.on_event,
-            credentials=destination.credentials,
-            from_uri=f'"{name}" <{from_uri}>' if name else from_uri,
-        )
+        try:
+            call.session = self.endpoint.dial(
+                destination.target,
+                body=body,
+                content_type=content_type,
+                headers=headers,
+                handler=call.on_event,
+                credentials=destination.credentials,
+                from_uri=f'"{name}" <{from_uri}>' if name else from_uri,
+            )
+        except ValueError:  # no URI that can be called: its ports are free again
+            call.abandon()
+            raise
         if destination.trunk is not None:
             self.on_trunk(destination.trunk, call)
         return call

@@ -103,16 +103,16 @@ class Outbound:
             number, plan, seconds, caller_id, display_name, tuple(headers), tuple(body or ()), _once(on_ringing)
         )
         if number.lower().startswith(("sip:", "sips:")):
-            on_attempt(None)
-            return await self._directly(wish)
+            return await self._directly(wish, on_attempt)
         return await self._by_trunks(wish, trunks, priority, on_attempt)
 
-    async def _directly(self, wish: _Wish) -> Rung:
+    async def _directly(self, wish: _Wish, on_attempt: Callable[[str | None], None]) -> Rung:
         try:
             destination = direct(wish.number)
             call = self._dial(wish, destination, None)
         except (EarshotError, ValueError) as error:
             return Rung(Outcome.UNREACHABLE, reason=str(error))
+        on_attempt(None)
         rung, _ = await self._see_through(wish, call, LAST_WORD)
         return rung
 
