@@ -61,9 +61,6 @@ from voice.escalation.events import (
 from voice.escalation.state import Decision, Facts, Phase, State, rebased
 from voice.escalation.turn import Turn
 
-FAULT_WAIT = 1.0
-"""Seconds after which a state that would wait for ever begins its step anew."""
-
 
 def begin(incident: str, facts: Facts, opened_at: datetime) -> State:
     """The state of an incident that has just opened: its plan begins at once."""
@@ -192,4 +189,4 @@ def _never_wait_for_ever(turn: Turn) -> None:
         case Phase.ESCALATING if state.exhausted and turn.frozen.plan.at_end == "stop":
             return
     turn.note("engine_fault", {"phase": state.phase.value, "step": state.step + 1, "begun": state.begun})
-    turn.set(phase=Phase.ESCALATING, begun=False, queue=(), exhausted=False, step_due=turn.later(FAULT_WAIT))
+    turn.set(phase=Phase.ESCALATING, begun=False, queue=(), exhausted=False, step_due=turn.later(steps.FAULT_WAIT))

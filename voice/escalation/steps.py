@@ -22,6 +22,13 @@ from voice.escalation.targets import OPERATORS, callable_now, people, text_numbe
 from voice.escalation.turn import Turn
 from voice.incidents.kinds import Kind
 
+FAULT_WAIT = 1.0
+"""Seconds after which a step begins anew that came to no rest, or would wait for ever."""
+
+TRANSITIONS = 10_000
+"""Beginnings and ends of steps in one decision that no plan needs: each lap ends with a wait. A fault in a rule may
+cost the node a moment, and never its other alarms."""
+
 REMIND = 600.0
 """Seconds before a step sends its messages again. A plan whose calls all fail is through in seconds, and starts again
 every few seconds: that may not bury people in text messages."""
@@ -29,7 +36,9 @@ every few seconds: that may not bury people in text messages."""
 
 def advance(turn: Turn) -> None:
     """Go on with the plan until something holds it."""
-    while turn.escalating and not turn.state.exhausted:
+    for _ in range(TRANSITIONS):
+        if not turn.escalating or turn.state.exhausted:
+            return
         if turn.state.begun and turn.is_due(turn.state.step_due):
             turn.set(step_due=None)  # that wait is over, even if phones still ring
         if turn.state.begun and turn.state.queue and not turn.state.ringing:
@@ -40,6 +49,8 @@ def advance(turn: Turn) -> None:
             _next(turn)
         else:
             _begin(turn)
+    turn.note("engine_fault", {"step": turn.state.step + 1, "why": "the plan does not come to rest"})
+    turn.set(begun=False, queue=(), step_due=turn.later(FAULT_WAIT))
 
 
 def again(turn: Turn) -> None:

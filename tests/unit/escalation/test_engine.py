@@ -7,6 +7,7 @@ import pytest
 
 from config.plans import Step
 from tests.unit.escalation.conversation import Conversation, emergency, plan, ring
+from voice.escalation import steps
 from voice.escalation.engine import decide
 from voice.escalation.events import Busy, EmergencyAsked, HungUp, Opened, OperatorJoined, Taken, Timer
 from voice.escalation.state import Decision, Phase, State
@@ -128,3 +129,11 @@ def test_a_state_that_would_wait_for_ever_begins_its_step_anew_and_says_so(broke
     talk.passes(1)
     assert talk.rung() == ["bob"]
     assert Lifecycle.ACKNOWLEDGED not in talk.lifecycle
+
+
+def test_a_plan_that_came_to_no_rest_would_be_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No plan does; a fault in a rule might, and a node has other alarms."""
+    monkeypatch.setattr(steps, "_next", lambda turn: turn.set(begun=False, step_due=turn.now))
+    talk = Conversation(plan(ring("team:ghosts"))).opens()
+    assert "engine_fault" in talk.notes()
+    assert talk.wait == 1

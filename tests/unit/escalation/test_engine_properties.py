@@ -217,6 +217,8 @@ class Script:
     def check_commands(self, before: State, event: Event, decision: Decision) -> None:
         if isinstance(event, e.Reopened) and before.phase is Phase.DONE:
             self.outcomes = dict.fromkeys(self.outcomes, "failed")  # a new escalation
+        if self.fails_for_certain(before, event):
+            self.outcomes[before.emergency.call] = "failed"
         for command in decision.commands:
             match command:
                 case Ring(leg=name) | CallEmergency(call=name) | Send(key=name) | RaiseTechnical(key=name):
@@ -227,13 +229,14 @@ class Script:
                     self.cancelled.add(name)
             if isinstance(command, CallEmergency):
                 self.check_emergency(before, event, decision.state, command)
-        failed = decision.state.emergency.status is EmergencyStatus.FAILED
-        if failed and isinstance(event, e.EmergencyFailed) and event.call == before.emergency.call:
-            self.outcomes[event.call] = "failed"
+
+    def fails_for_certain(self, before: State, event: Event) -> bool:
+        unanswered = before.emergency.status in (EmergencyStatus.PLACING, EmergencyStatus.INDETERMINATE)
+        return isinstance(event, e.EmergencyFailed) and event.call == before.emergency.call and unanswered
 
     def check_emergency(self, before: State, event: Event, after: State, command: CallEmergency) -> None:
         """Never two at a time; by itself after one that may have reached somebody only by the plan's rule."""
-        assert not before.emergency.under_way
+        assert not before.emergency.under_way or self.fails_for_certain(before, event)
         assert command.asked_by != "plan" or not after.attended, "a human has it"
         by_rule = before.emergency.due_at is not None
         if not isinstance(event, e.EmergencyAsked) and not by_rule:
