@@ -10,7 +10,6 @@
 A shell that never reports is held to be dead at the leg's deadline.
 """
 
-from collections.abc import Iterable
 from dataclasses import replace
 
 from voice.escalation.commands import Cancel, Ring
@@ -96,11 +95,6 @@ def over(turn: Turn, leg: Leg, outcome: str, **detail: str | int | None) -> None
     turn.set(legs=tuple(other for other in turn.state.legs if other.id != leg.id))
     told = {key: value for key, value in detail.items() if value not in (None, "")}
     turn.note("contact_leg_ended", {"contact": leg.contact, "leg": leg.id, "outcome": outcome} | told)
-
-
-def on_a_leg(legs: Iterable[Leg]) -> frozenset[str]:
-    """Contacts who are being called, or have taken it and are on the line. Nobody is rung twice at a time."""
-    return frozenset(leg.contact for leg in legs)
 
 
 def _next_number(turn: Turn, leg: Leg) -> None:

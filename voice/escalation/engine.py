@@ -170,6 +170,7 @@ def _resolved(turn: Turn) -> None:
     for leg in turn.state.legs:
         turn.do(Cancel(leg.id))
     control_room.abandon(turn)
+    taking.depart(turn, *(presence.leg for presence in turn.state.presences))
     turn.set(phase=Phase.DONE, legs=(), takers=(), presences=(), queue=(), step_due=None, exhausted=False)
 
 

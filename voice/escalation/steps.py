@@ -104,7 +104,7 @@ def _begin_ringing(turn: Turn) -> None:
     """The people of this moment: rotas are read now."""
     step, state = turn.step, turn.state
     everybody = callable_now(turn.frozen, step.ring, turn.now)
-    left = tuple(who for who in everybody if who not in (*state.passed, *calling.on_a_leg(state.legs)))
+    left = tuple(who for who in everybody if who not in state.passed)
     operators = OPERATORS in step.ring
     turn.tell(rings=[OPERATORS] * operators + list(left))
     if not everybody and set(step.ring) != {OPERATORS}:
@@ -124,8 +124,7 @@ def _operators_until(turn: Turn) -> datetime | None:
 def _ring_next(turn: Turn) -> None:
     contact, *rest = turn.state.queue
     turn.set(queue=tuple(rest))
-    if contact not in calling.on_a_leg(turn.state.legs):
-        calling.ring(turn, contact)
+    calling.ring(turn, contact)
 
 
 def _send(turn: Turn) -> None:

@@ -85,8 +85,7 @@ def operator_joined(turn: Turn, event: OperatorJoined) -> None:
 
 def operator_left(turn: Turn, event: OperatorLeft) -> None:
     left = [p for p in turn.state.presences if p.operator == event.operator and event.leg in ("", p.leg)]
-    legs = {leg for leg in (event.leg, *(p.leg for p in left)) if leg} - {*turn.state.departed}
-    turn.set(departed=(*turn.state.departed, *sorted(legs))[-REMEMBERED:])
+    depart(turn, event.leg, *(p.leg for p in left))
     if not left:
         return
     turn.set(presences=tuple(p for p in turn.state.presences if p not in left))
@@ -94,6 +93,12 @@ def operator_left(turn: Turn, event: OperatorLeft) -> None:
         control_room.no_longer_automatic(turn)
     if _nobody_has_it(turn, "the operator left"):
         steps.again(turn)
+
+
+def depart(turn: Turn, *legs: str) -> None:
+    """These legs of operators are over for good."""
+    new = dict.fromkeys(leg for leg in legs if leg and leg not in turn.state.departed)
+    turn.set(departed=(*turn.state.departed, *new)[-REMEMBERED:])
 
 
 def contact_ended(turn: Turn, leg: Leg, event: calling.Ended) -> None:

@@ -145,7 +145,7 @@ class Script:
             case 6:
                 return e.WorkerSafe(self.random.choice(["", "pin"]))
             case 7:
-                self.on_it.clear()
+                self.nobody_listens()
                 return e.Resolved("operator:olga")
             case 8:
                 return e.Reopened("operator:olga")
@@ -177,7 +177,7 @@ class Script:
     def crash(self) -> None:
         """Another process takes it up: what was on the old one is lost."""
         self.talk.crashes()
-        self.on_it.clear()
+        self.nobody_listens()
         for event in (
             *(e.LegLost(leg.id) for leg in self.talk.state.legs),
             *(e.OperatorLeft(p.operator, leg=p.leg) for p in self.talk.state.presences),
@@ -185,6 +185,11 @@ class Script:
             self.tell(event)
         if self.talk.state.emergency.under_way:
             self.tell(e.EmergencyIndeterminate(self.talk.state.emergency.call, "the process died"))
+
+    def nobody_listens(self) -> None:
+        """The sessions of operators are over; what they have not told is not told any more."""
+        self.on_it.clear()
+        self.withheld = [event for event in self.withheld if not isinstance(event, e.OperatorJoined)]
 
     # -- what has to hold --
 
@@ -255,6 +260,7 @@ class Script:
         """From here only time passes: each deadline moves, and somebody is called or rung within a few laps."""
         for leg, operator in list(self.on_it.items()):
             self.tell(e.OperatorLeft(operator, leg=leg))
+        assert not self.talk.state.presences, "an operator who is gone still has it"
         for leg_id in [leg.id for leg in self.talk.state.legs]:
             self.tell(e.LegLost(leg_id))
         self.talk.commands()

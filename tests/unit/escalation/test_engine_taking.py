@@ -388,3 +388,10 @@ def test_an_open_incident_is_not_reopened() -> None:
     before = talk.state
     talk.tells(Reopened("operator:olga"))
     assert talk.state == before
+
+
+def test_an_operator_of_the_resolved_incident_is_not_on_the_reopened_one() -> None:
+    talk = Conversation(guards()).opens()
+    talk.tells(OperatorJoined("olga", "op1"), Resolved("operator:olga"), Reopened("operator:olga"))
+    talk.tells(OperatorJoined("olga", "op1"))
+    assert not talk.taken
