@@ -4,7 +4,8 @@
 2. One commit: incident, timeline, leg and recording. It is under way before anything else can fail.
 3. Ports are opened: whatever the device says from here on is kept.
 4. 200 OK, once the commit is durable, unless the store is down. The device hears digital silence, or nothing.
-5. The operators ring (`operators.py`) until one listens; whoever joins hears the alarm from second 0.
+5. The plan begins (`escalation/`): operators ring (`operators.py`), then the phone tree, then whatever the customer
+   laid down, until a person has proven that he has the alarm. Whoever joins hears it from second 0.
 6. The device hanging up, crashing or calling again changes nothing about 5. Only a person resolves the incident.
 """
 
@@ -18,16 +19,22 @@ import structlog
 from sqlalchemy import Connection
 
 from config.models import Device, Settings
+from config.plans import FrozenPlan
 from voice.call import Call, CallEnd, Calls, Destination
 from voice.clock import Clock
 from voice.directory import Caller, Directory
 from voice.errors import EarshotError, PeerError
+from voice.escalation.commands import RaiseTechnical
+from voice.escalation.facts import facts_of
+from voice.escalation.runner import Escalations
+from voice.incidents.kinds import Kind
 from voice.incidents.lifecycle import State
 from voice.journal import Journal
 from voice.legs import DeviceLeg, Legs
-from voice.live_incidents import DEAD_AIR, Key, LiveIncident, LiveIncidents, unknown_caller
+from voice.live_incidents import DEAD_AIR, NOBODY, Key, LiveIncident, LiveIncidents, unknown_caller
 from voice.metrics import Metrics
 from voice.sip.session import EndCause, InviteSession
+from voice.store import Store
 from voice.store import incidents as rows
 
 log = structlog.get_logger(__name__)
@@ -51,6 +58,8 @@ class Desk:
     settings: Settings
     directory: Directory
     incidents: LiveIncidents
+    escalations: Escalations
+    store: Store
     journal: Journal
     calls: Calls
     legs: Legs
@@ -84,7 +93,6 @@ async def handle_alarm(alarm: Alarm, desk: Desk) -> None:
     incident, joined = _open_or_join(alarm, desk)
     leg = desk.legs.device(alarm.caller.device)
     opening = desk.journal.post(_opening(alarm, incident, leg, joined, desk), urgent=True)  # whatever fails later
-    desk.ring_operators()
     call, refusal = _open_media(alarm, incident, leg, desk)
 
     durable = await desk.journal.durable(opening, patience=STORE_PATIENCE)
@@ -113,7 +121,10 @@ def _open_or_join(alarm: Alarm, desk: Desk) -> tuple[LiveIncident, bool]:
     if existing is not None:
         return existing, True
     desk.metrics.alarms.inc()
-    return desk.incidents.begin(caller, desk.directory.kind(alarm.dialled, caller), key), False
+    kind = desk.directory.kind(alarm.dialled, caller)
+    customer = desk.settings.customer_of(caller.device, caller.worker)
+    frozen = desk.settings.frozen_plan(customer.id if customer else None, kind)
+    return desk.incidents.begin(caller, kind, key, frozen), False
 
 
 def _open_media(
@@ -146,6 +157,7 @@ def _opening(
         "proof": caller.proof,
     }
     other = desk.incidents.of_worker(caller.worker.id, beside=incident) if caller.worker and not joined else None
+    begin_escalation = None if joined else escalation(incident, desk)
 
     def write(connection: Connection) -> None:
         if joined:
@@ -170,7 +182,10 @@ def _opening(
                 identified_by=None if caller.proof == "none" else caller.proof,
                 at=incident.opened_at,
                 detail=call_facts | {"source": alarm.source},
+                customer_id=incident.customer.id if incident.customer else None,
             )
+        if begin_escalation is not None:
+            begin_escalation(connection)
         if other is not None:
             rows.link(connection, incident.id, other.id, actor="system", at=now)
         leg.write(
@@ -183,6 +198,21 @@ def _opening(
         )
 
     return write
+
+
+def escalation(incident: LiveIncident, desk: Desk) -> Callable[[Connection], None]:
+    """The plan of the incident is frozen with it: what is edited later never changes an alarm under way.
+
+    An alarm whose plan cannot begin is an alarm all the same: it rings operators.
+    """
+    facts = facts_of(incident.kind, device=incident.device, worker=incident.worker, customer=incident.customer)
+    try:
+        return desk.escalations.opening(incident.id, incident.frozen, facts, incident.opened_at)
+    except Exception:
+        log.exception("the plan of an alarm cannot begin; operators are rung", incident=incident.id)
+        incident.rings_operators = True
+        desk.ring_operators()
+        return lambda connection: None
 
 
 def _refuse(alarm: Alarm, incident: LiveIncident, leg: DeviceLeg, refusal: EarshotError | None, desk: Desk) -> None:
@@ -236,6 +266,39 @@ async def _stay_on(incident: LiveIncident, leg: DeviceLeg, call: Call, desk: Des
         actor=incident.actor if end.by_peer else "system",
     )
     desk.ring_operators()
+
+
+async def raise_technical(cause: str, frozen: FrozenPlan, command: RaiseTechnical, desk: Desk) -> None:
+    """An escalation that reaches nobody is an alarm of its own, for whoever keeps the service running. Raised once."""
+    cause_key = f"{cause}.{command.key}"
+    if await desk.store.read(partial(rows.caused, cause_key=cause_key)) is not None:
+        return  # by a process that died before it could say so
+    customer = frozen.customer.id if frozen.customer else None
+    plan = desk.settings.frozen_plan(customer, Kind.TECHNICAL)
+    incident = desk.incidents.begin(NOBODY, Kind.TECHNICAL, Key(None), plan)
+    begin_escalation = escalation(incident, desk)
+
+    def write(connection: Connection) -> None:
+        rows.open_incident(
+            connection,
+            incident_id=incident.id,
+            kind=incident.kind,
+            priority=incident.priority,
+            device_id=None,
+            worker_id=None,
+            caller=None,
+            dialled=None,
+            identified_by=None,
+            at=incident.opened_at,
+            detail={"why": command.why, "cause": cause},
+            customer_id=customer,
+            cause_key=cause_key,
+            actor="system",
+        )
+        begin_escalation(connection)
+        rows.link(connection, cause, incident.id, actor="system", at=incident.opened_at)
+
+    await desk.journal.post(write, urgent=True)
 
 
 async def call_back(incident: LiveIncident, desk: Desk, *, asked_by: str, ring_seconds: float = 45.0) -> bool:

@@ -8,25 +8,29 @@ import asyncio
 import gc
 import random
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import structlog
 
 from config.models import Operator, Settings
+from ivr.cache import CachedSpeaker
 from voice.alarm import Desk, call_back
+from voice.assembly import EscalationDesk
 from voice.call import Calls
 from voice.clock import Clock, SystemClock
 from voice.contacts import Contacts
 from voice.directory import Directory
 from voice.entropy import PooledRandom
-from voice.errors import ConfigurationError
+from voice.errors import ConfigurationError, StoreUnavailable
+from voice.escalation.events import Resolved
 from voice.http import HttpServer
 from voice.incidents.identifiers import Identifiers
 from voice.incidents.lifecycle import State
+from voice.interlock import Interlock
 from voice.journal import Journal
 from voice.legs import Legs
 from voice.listening_session import SessionHooks
@@ -36,10 +40,13 @@ from voice.media.clock import MediaClock
 from voice.media.disk import DiskThread, DiskWriter
 from voice.media.recorder import Recorder
 from voice.media.room import Room
+from voice.messages.channel import Channel
+from voice.messages.configured import channels
+from voice.messages.links import PREFIX
 from voice.metrics import Metrics
 from voice.operators import Operators
 from voice.ratelimit import RateLimit
-from voice.restart import announce, call_devices_back, mend_recordings, take_up
+from voice.restart import TakenUp, announce, begin_missing, call_devices_back, mend_recordings, take_up
 from voice.rtp.transport import RtpPorts, UdpPorts, raise_file_limit
 from voice.sip.core import Identity, Limits, SessionTimerPolicy
 from voice.sip.digest import Authenticator
@@ -54,11 +61,15 @@ from voice.sip.tls import client_context, server_context
 from voice.sip.trace import Trace
 from voice.sip.transport import SocketTransport, Transport
 from voice.sip.useragent import MessageReply
+from voice.speaking import Speech, open_speech
 from voice.store import incidents as rows
+from voice.store.database import is_shared
+from voice.store.nodes import enroll
 from voice.store.sole_use import sole_use
 from voice.store.store import Store
 from voice.switchboard import Switchboard
 from voice.trunks import Trunks
+from voice.webhooks import HttpPoster, Subscriptions, Webhooks
 
 log = structlog.get_logger(__name__)
 
@@ -89,6 +100,14 @@ class Outside:
     random: random.Random
     in_thread: InThread
     """Runs slow work (reading long files) where it does not stop the media clock."""
+    identifiers: Identifiers
+    speech: Speech
+    channels: Mapping[str, Channel] = field(default_factory=dict)
+    """Messages beside calls, by `Send.channel`."""
+    subscriptions: Subscriptions | None = None
+    """Webhooks, if there are any; the store tells them of every entry."""
+    sole: bool = True
+    """No other process can use the store."""
     trace: Trace | None = None
 
 
@@ -121,9 +140,10 @@ class Service:
         self.incidents = LiveIncidents(
             self.journal,
             clock,
-            Identifiers(rng),
+            outside.identifiers,
             new_room=lambda: Room(lambda: self.media_clock.ticks),
             on_change=self._incident_changed,
+            tell=lambda incident, event: self.escalations.post(incident, event),
         )
         self.contacts = Contacts(settings, self.registrar)
         self.endpoint = Endpoint(
@@ -138,12 +158,24 @@ class Service:
             limits=Limits(body=settings.sip.max_message_bytes),
             timing=Timing(trying=0.0),  # at once: simple devices hang when 200 is the first word that they hear
         )
-        self.calls = Calls(self.endpoint, outside.ports, self.media_clock, outside.media_host, settings.sip.realm)
+        self.calls = Calls(
+            self.endpoint,
+            outside.ports,
+            self.media_clock,
+            outside.media_host,
+            settings.sip.realm,
+            Interlock(settings.emergency.armed, settings.emergency.numbers),
+        )
         self.legs = Legs(settings, self.recorder, self.journal, clock, rng)
+        self.trunks = Trunks(settings.trunks, self.endpoint, rng)
+        self.escalation_desk = EscalationDesk(self, outside, sole=outside.sole)
+        self.escalations = self.escalation_desk.escalations
         self.desk = Desk(
             settings=settings,
             directory=self.directory,
             incidents=self.incidents,
+            escalations=self.escalations,
+            store=outside.store,
             journal=self.journal,
             calls=self.calls,
             legs=self.legs,
@@ -159,7 +191,13 @@ class Service:
             calls=self.calls,
             legs=self.legs,
             phones=self.contacts.of_operator,
-            hooks=SessionHooks(self._ask_help, self._call_back, self._heard, self.spawn),
+            hooks=SessionHooks(
+                ask_help=self._ask_help,
+                call_back=self._call_back,
+                confirm_emergency=self.escalation_desk.emergency.confirm,
+                heard=self.heard,
+                spawn=self.spawn,
+            ),
             spawn=self.spawn,
         )
         self.switchboard = Switchboard(
@@ -170,21 +208,26 @@ class Service:
             rate_limit=RateLimit(settings.sip.rate_limit_per_minute),
             spawn=self.spawn,
         )
-        self.trunks = Trunks(settings.trunks, self.endpoint, rng)
         self._publish()
 
     # -- life --
 
     async def start(self) -> None:
         """Take up what an earlier process left, then answer calls."""
-        taken = await take_up(self.outside.store, self.desk)
+        node = None if self.outside.sole else self.settings.node.name
+        taken = await take_up(self.outside.store, self.desk, node=node)
         self.media_clock.start()
         await self.endpoint.start()
         announce(taken, self.desk)
-        await self._restore_registrations()
-        self.spawn(self._bring_back(taken.incidents))
+        await self.restore_registrations()
+        self.spawn(self._bring_back(taken))
         self.spawn(self._keep_house())
         self.spawn(self.trunks.run())
+        self.spawn(self.escalations.run())
+        if isinstance(speaker := self.outside.speech.speaker, CachedSpeaker):
+            self.spawn(speaker.tidy())
+        if self.outside.subscriptions is not None:
+            self.spawn(self._tell_receivers(self.outside.subscriptions))
 
     async def stop(self) -> None:
         """End every leg, write what is left, close. Incidents that are open stay open."""
@@ -194,6 +237,10 @@ class Service:
             call.hang_up("service stops")
         self.switchboard.close()
         await asyncio.sleep(0.05)  # let each leg's story write its end
+        try:
+            await self.escalations.retire()
+        except StoreUnavailable as error:
+            log.warning("other nodes must wait for our lease to run out", why=str(error))
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -209,6 +256,7 @@ class Service:
     async def vanish(self) -> None:
         """Stop as a killed process does: not a word to anybody, nothing completed. For stories of crashes."""
         self.journal.abandon()
+        self.escalations.close()
         self.switchboard.close(in_order=False)
         await self.endpoint.close()
         for call in list(self.calls.live):
@@ -219,15 +267,23 @@ class Service:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _bring_back(self, revived: Sequence[LiveIncident]) -> None:
+    async def _bring_back(self, taken: TakenUp) -> None:
         """Mend recordings, then ring operators, then call devices back: in this order, none waiting for long."""
-        if revived:
-            mending = self.spawn(mend_recordings(self.outside.store, self.desk, self.outside.in_thread))
+        if taken.incidents or taken.unfinished.recordings:
+            mending = self.spawn(mend_recordings(taken, self.outside.store, self.desk, self.outside.in_thread))
             await asyncio.wait([mending], timeout=MENDING_PATIENCE)
             if not mending.done():
                 log.error("recordings of an earlier process are not mended yet")
-            self.spawn(call_devices_back(revived, self.desk))
+            begin_missing(taken.incidents, self.desk)
+            self.spawn(call_devices_back(taken.incidents, self.desk))
         await self.operators.run()
+
+    async def _tell_receivers(self, subscriptions: Subscriptions) -> None:
+        """Webhooks."""
+        outside = self.outside
+        async with HttpPoster() as post:
+            self.webhooks = Webhooks(subscriptions, outside.store, post, outside.clock, outside.random)
+            await self.webhooks.run()
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Run something beside the rest. What it raises is logged, never swallowed."""
@@ -256,7 +312,7 @@ class Service:
         self.journal.post(partial(rows.save_bindings, bindings=self.registrar.snapshot(now, [user])))
         self._wake_operators()
 
-    async def _restore_registrations(self) -> None:
+    async def restore_registrations(self) -> None:
         saved = await self.outside.store.read(rows.load_bindings)
         self.registrar.restore(saved, asyncio.get_running_loop().time(), self.outside.transport.flow)
 
@@ -277,6 +333,7 @@ class Service:
     def _incident_changed(self, incident: LiveIncident) -> None:
         """A resolved incident lets the device go; any change may start or stop ringing."""
         if incident.state is State.RESOLVED:
+            self.escalations.post(incident.id, Resolved(incident.changed_by))
             for call in list(incident.device_calls.values()):
                 call.hang_up("incident resolved")
         self._wake_operators()
@@ -288,7 +345,7 @@ class Service:
     async def _call_back(self, incident: LiveIncident, actor: str) -> bool:
         return await call_back(incident, self.desk, asked_by=actor)
 
-    def _heard(self, incident: LiveIncident, seconds: float) -> None:
+    def heard(self, incident: LiveIncident, seconds: float) -> None:
         self.metrics.heard_seconds.observe(seconds)
 
     def _store_changed(self, down: bool) -> None:
@@ -302,8 +359,7 @@ class Service:
             wrong.append(f"store unavailable, {self.journal.backlog} writes wait")
         if self.outside.disk.fault:
             wrong.append(f"recordings not written: {self.outside.disk.fault}")
-        if unregistered := self.trunks.unregistered:
-            wrong.append(f"not registered with trunk {', '.join(unregistered)}")
+        wrong += self.trunks.trouble
         return "; ".join(wrong) or None
 
     def _publish(self) -> None:
@@ -324,7 +380,10 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
     """
     raise_file_limit()
     with sole_use(settings.store.url):
-        service = Service(settings, _real(settings, asyncio.get_running_loop()))
+        outside = _real(settings, asyncio.get_running_loop())
+        if not outside.sole:
+            outside.identifiers = await _enrolled(settings, outside)
+        service = Service(settings, outside)
         http = _http_server(settings, service)
         _keep_the_collector_short()
         await service.start()
@@ -356,6 +415,8 @@ async def serve(settings: Settings, *, ready: Callable[[Service], None] = lambda
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     async with running(settings) as service:
+        if why := service.outside.speech.why_mute:
+            log.warning("prompts are tones", why=why)
         ready(service)
         await stopping.wait()
         log.info("stopping")
@@ -399,6 +460,8 @@ def _real(settings: Settings, loop: asyncio.AbstractEventLoop) -> Outside:
     audio = Locality(rtp.public_address or sip.public_address, near)
     by_family = _ports(settings)
     by_family.check()
+    subscriptions = Subscriptions(settings.webhooks) if settings.webhooks else None
+    sole, random = not is_shared(settings.store.url), PooledRandom()
     transport = SocketTransport(
         udp=sip.udp,
         tcp=sip.tcp,
@@ -411,13 +474,29 @@ def _real(settings: Settings, loop: asyncio.AbstractEventLoop) -> Outside:
         transport=transport,
         ports=by_family.for_peer,
         media_host=lambda bound, remote: audio.host(bound, remote, loop.time()),
-        store=Store(settings.store.url),
+        store=Store(
+            settings.store.url,
+            node=None if sole else settings.node.name,
+            on_entry=subscriptions.on_entry if subscriptions else None,
+        ),
         disk=DiskThread(loop.call_soon_threadsafe, total_limit=settings.recordings.memory_limit_mb << 20),
         clock=clock,
-        random=PooledRandom(),
+        random=random,
         in_thread=lambda work: asyncio.to_thread(work),
+        identifiers=Identifiers(random),
+        speech=open_speech(settings.speech),
+        channels=channels(settings.messages, clock),
+        subscriptions=subscriptions,
+        sole=sole,
         trace=_trace(settings, clock),
     )
+
+
+async def _enrolled(settings: Settings, outside: Outside) -> Identifiers:
+    """Nodes that share a store give names that never meet: each has a slot."""
+    node = settings.node
+    enrolling = partial(enroll, node_id=node.name, now=outside.clock.now(), lease_seconds=node.lease_seconds)
+    return Identifiers(outside.random, (await outside.store.run(enrolling)).slot)
 
 
 def _trace(settings: Settings, clock: Clock) -> Trace | None:
@@ -456,6 +535,10 @@ def _http_server(settings: Settings, service: Service) -> HttpServer | None:
         return None
     host, port = settings.api.listen
     try:
-        return HttpServer((host, port), service.metrics.registry, lambda: service.trouble)
+        server = HttpServer((host, port), service.metrics.registry, lambda: service.trouble)
     except OSError as error:
         raise ConfigurationError(f"api.listen: {host}:{port} cannot be had: {error.strerror}") from error
+    links = service.escalation_desk.links
+    if links is not None:
+        server.mount(PREFIX, links.visit, asyncio.get_running_loop())
+    return server

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from config.models import Operator
 from voice.call import Call
+from voice.escalation.events import EmergencyAsked, OperatorJoined, OperatorLeft
 from voice.incidents.lifecycle import REASON_KEYS, State
 from voice.live_incidents import LiveIncident
 from voice.media.listening import Listener
@@ -21,7 +22,7 @@ from voice.sign_of_life import SignOfLife
 
 BACK_SECONDS = 10.0
 REASON_SECONDS = 8.0
-"""How long `#` waits for the reason code."""
+"""How long `#` waits for the reason code, and `8` for the second 8."""
 FAREWELL_SECONDS = 0.4
 """The last confirmation is heard out before the leg is ended."""
 
@@ -32,6 +33,8 @@ class SessionHooks:
 
     ask_help: Callable[[LiveIncident, Operator], None]
     call_back: Callable[[LiveIncident, str], Awaitable[bool]]
+    confirm_emergency: Callable[[str, str], bool]
+    """(incident, actor): a person of the control room has the alarm. False: no such call is up."""
     heard: Callable[[LiveIncident, float], None]
     """The first audio of the incident reached a human, so many seconds after the alarm."""
     spawn: Callable[[Coroutine[Any, Any, Any]], object]
@@ -56,6 +59,7 @@ class ListeningSession:
         self.actor = f"operator:{operator.id}"
         self._hooks = hooks
         self._given_back = False
+        self._asked = 0
         self._listener = Listener(
             incident.audio, speed=speed, on_first_audio=self._first_audio, on_live=self._went_live
         )
@@ -132,6 +136,18 @@ class ListeningSession:
         self.incident.note("marked", {"position_s": seconds, "mode": self._listener.mode.value}, actor=self.actor)
         self._sound(Sound.MARK)
 
+    async def call_emergency(self) -> None:
+        """8, and 8 again: have the emergency services called, or, while a control room is on the line, confirm for it
+        that a person there has the alarm."""
+        self._sound(Sound.RESOLVE_PROMPT)
+        if await self._digit(REASON_SECONDS) != "8" or not self.incident.frozen.routes:
+            self._sound(Sound.ERROR)
+            return
+        if not self._hooks.confirm_emergency(self.incident.id, self.actor):
+            self._asked += 1
+            self.incident.tell(EmergencyAsked(self.actor, f"{self.member.id}.{self._asked}"))
+        self._sound(Sound.ACCEPTED)
+
     async def ask_help(self) -> None:
         """9: ring the other operators too."""
         self.incident.note("help_asked", actor=self.actor)
@@ -163,6 +179,7 @@ class ListeningSession:
         "4": toggle_confer,
         "5": call_device_back,
         "7": mark,
+        "8": call_emergency,
         "9": ask_help,
         "*": give_back,
         "#": resolve,
@@ -183,6 +200,7 @@ class ListeningSession:
         incident.wants_help = False
         waited = (incident.clock.now() - incident.opened_at).total_seconds()
         incident.note("operator_joined", {"leg": self.member.id, "after_s": round(waited, 2)}, actor=self.actor)
+        incident.tell(OperatorJoined(self.operator.id, self.member.id))
         if incident.state is State.OPEN:
             incident.change(State.ACKNOWLEDGED, actor=self.actor, detail={"proof": "answered as a known operator"})
         else:
@@ -195,11 +213,12 @@ class ListeningSession:
         incident.listeners.discard(self.operator.id)
         incident.note("operator_left", {"leg": self.member.id, "gates": shut}, actor=self.actor)
         self.call.hang_up()
-        if not incident.listeners and incident.state in (State.ACKNOWLEDGED, State.IN_PROGRESS):
+        if not incident.attended and incident.state in (State.ACKNOWLEDGED, State.IN_PROGRESS):
             why = "asked for" if self._given_back else "leg ended"
             incident.change(State.OPEN, actor=self.actor, detail={"why": why})
         else:
             incident.on_change(incident)
+        incident.tell(OperatorLeft(self.operator.id, self._given_back, self.member.id))
 
     async def _farewell(self) -> None:
         await asyncio.wait([self.call.ended], timeout=FAREWELL_SECONDS)

@@ -187,7 +187,8 @@ class LiveIncident:
         self.on_change(self)
 
     def follow(self, to: State, *, actor: str) -> None:
-        """The escalation has changed the state, and writes it in its own transaction."""
+        """The escalation has changed the state, and writes it in its own transaction. Raises `LifecycleError`."""
+        transition(self.state, to, None)
         self.state, self.changed_by = to, actor
         self.on_change(self)
 
@@ -200,6 +201,10 @@ def _transition(c: Connection, *, incident: str, **change: Any) -> None:
     rows.transition(c, incident, **change)
 
 
+NOBODY = Caller(None, None, "none", "")
+"""Who calls when nobody does: incidents that the service raises by itself."""
+
+
 class LiveIncidents:
     """The open incidents of this node."""
 
@@ -210,12 +215,15 @@ class LiveIncidents:
         identifiers: Identifiers,
         new_room: Callable[[], Room],
         on_change: Callable[[LiveIncident], None],
+        tell: Callable[[str, Event], None],
     ) -> None:
+        """`tell`: tells the escalation of an incident (its name) what happened."""
         self._journal = journal
         self._clock = clock
         self._identifiers = identifiers
         self._new_room = new_room
         self._on_change = on_change
+        self._tell = tell
         self._open: dict[str, LiveIncident] = {}
         self._by_key: dict[Key, LiveIncident] = {}
         self._by_worker: dict[str, list[LiveIncident]] = {}
@@ -248,7 +256,7 @@ class LiveIncidents:
         """Another open incident of this worker, raised by another device."""
         return next((i for i in self._by_worker.get(worker_id, ()) if i is not beside), None)
 
-    def begin(self, caller: Caller, kind: Kind, key: Key) -> LiveIncident:
+    def begin(self, caller: Caller, kind: Kind, key: Key, frozen: FrozenPlan) -> LiveIncident:
         """A new incident in memory; `alarm.py` commits it."""
         now = self._clock.now()
         return self.take_up(
@@ -259,6 +267,8 @@ class LiveIncidents:
             device=caller.device,
             worker=caller.worker,
             claimed=caller.claimed,
+            frozen=frozen,
+            rings_operators=False,
         )
 
     def take_up(self, **facts: Any) -> LiveIncident:
@@ -270,6 +280,7 @@ class LiveIncidents:
             room=self._new_room(),
             resolved=asyncio.get_running_loop().create_future(),
             on_change=self._changed,
+            tell=partial(self._tell, facts["id"]),
         )
         incident.room.on_hearing = partial(self._note_hearing, incident.id)
         self._open[incident.id] = incident
@@ -278,19 +289,31 @@ class LiveIncidents:
             self._by_worker.setdefault(incident.worker.id, []).append(incident)
         return incident
 
+    def let_go(self, incident_id: str) -> None:
+        """Another node has this one now: it rings nobody here any more, and no call joins it. Its legs go on."""
+        incident = self._open.get(incident_id)
+        if incident is not None:
+            incident.rings_operators = incident.wants_help = False
+            self._forget(incident)
+            self._on_change(incident)
+
+    def _forget(self, incident: LiveIncident) -> bool:
+        """Whether it was among the open ones."""
+        if self._open.pop(incident.id, None) is None:
+            return False
+        if self._by_key.get(incident.key) is incident:
+            del self._by_key[incident.key]
+        if incident.worker is not None:
+            self._by_worker[incident.worker.id].remove(incident)
+        return True
+
     def _note_hearing(self, incident_id: str, ears: Sequence[Ear]) -> None:
         """Who hears whom, whenever that changes: evidence of what could be known by whom."""
         legs = [{"leg": e.leg, "role": e.role.value, "voice": e.voice.value, "hears": list(e.hears)} for e in ears]
-        detail, now = {"legs": legs}, self._clock.now()
-        write = partial(_append, incident=incident_id, kind="hearing", detail=detail, actor="system", at=now)
-        self._journal.post(write)
+        write = partial(_append, kind="hearing", detail={"legs": legs}, actor="system", at=self._clock.now())
+        self._journal.post(partial(write, incident=incident_id))
 
     def _changed(self, incident: LiveIncident) -> None:
-        if incident.state is State.RESOLVED and self._open.pop(incident.id, None) is not None:
-            if not incident.resolved.done():
-                incident.resolved.set_result(None)
-            if self._by_key.get(incident.key) is incident:
-                del self._by_key[incident.key]
-            if incident.worker is not None:
-                self._by_worker[incident.worker.id].remove(incident)
+        if incident.state is State.RESOLVED and self._forget(incident) and not incident.resolved.done():
+            incident.resolved.set_result(None)
         self._on_change(incident)

@@ -17,6 +17,7 @@ from config.models import Operator, Settings
 from voice.call import Call, Calls, Destination
 from voice.dispatch import Free, Waiting, assign, next_chance
 from voice.errors import EarshotError
+from voice.escalation.events import OperatorRings
 from voice.legs import Legs, OperatorLeg
 from voice.listening_session import ListeningSession, SessionHooks
 from voice.live_incidents import LiveIncident, LiveIncidents
@@ -166,7 +167,9 @@ class Operators:
             ("Priority", "emergency"),
             ("Subject", f"{incident.kind.value} {incident.id}"),
         )
-        return self._calls.dial(to, leg.plan, headers=headers, user=incident.extension, display_name=incident.label)
+        call = self._calls.dial(to, leg.plan, headers=headers, user=incident.extension, display_name=incident.label)
+        call.on_progress = lambda code: incident.tell(OperatorRings(leg.operator_id or "")) if code == 180 else None
+        return call
 
     def _answered(self, seat: _Seat, incident: LiveIncident, call: Call, leg: OperatorLeg) -> None:
         """First to answer listens. Who is second takes the next alarm that waits, or is let go."""

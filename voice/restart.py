@@ -14,7 +14,7 @@ from pathlib import Path
 import structlog
 from sqlalchemy import Connection
 
-from voice.alarm import Desk, call_back
+from voice.alarm import Desk, call_back, escalation
 from voice.errors import RecordingFault
 from voice.incidents.lifecycle import State
 from voice.legs import write_segment
@@ -39,38 +39,65 @@ class TakenUp:
     unfinished: Unfinished
 
 
-async def take_up(store: Store, desk: Desk) -> TakenUp:
+async def take_up(store: Store, desk: Desk, *, node: str | None) -> TakenUp:
     """Bring every incident that is open in the store back into memory, so that calls can join it.
+
+    Where nodes share the store (`node` is ours), other nodes may have them: those that nobody has come to us one by
+    one (`adopt`), and only what this node left unfinished is looked at.
 
     Nothing is written: this process may yet find that it cannot run. Raises `StoreUnavailable`.
     """
-    open_rows, left = await store.read(lambda c: (rows.open_incidents(c), rows.unfinished(c)))
-    revived = []
+    left = await store.read(partial(rows.unfinished, node=node))
+    open_rows = await store.read(rows.open_incidents) if node is None else []
+    return TakenUp([await _revive(row, store, desk) for row in open_rows], left)
+
+
+async def adopt(open_rows: Sequence[IncidentRow], store: Store, desk: Desk) -> list[LiveIncident]:
+    """Bring incidents into memory that another node had. Their legs died with it, as far as anybody can know."""
+    adopted = []
     for row in open_rows:
-        opening = (await store.read(partial(rows.timeline, incident_id=row.id)))[0]
-        revived.append(_revive(row, str(opening.detail.get("source") or ""), desk))
-    return TakenUp(revived, left)
+        incident = await _revive(row, store, desk)
+        legs = [leg for leg in await store.read(partial(rows.legs, incident_id=row.id)) if leg.ended_at is None]
+        incident.note("node_took_over", {"nodes": sorted({leg.node or "" for leg in legs})})
+        _close_legs(Unfinished(tuple(legs), ()), desk)
+        adopted.append(incident)
+    return adopted
+
+
+async def let_hear_what_was_said(incidents: Sequence[LiveIncident], store: Store, desk: Desk) -> None:
+    """What another node recorded, where its files can be reached."""
+    for incident in incidents:
+        await _let_hear(incident, None, store, desk)
 
 
 def announce(taken: TakenUp, desk: Desk) -> None:
     """Say on the timelines that this process goes on with them, and which legs died with the one before."""
     for incident in taken.incidents:
         incident.note("service_restarted")
-        if incident.state is not State.OPEN and not incident.listeners:
-            incident.change(State.OPEN, actor="system", detail={"why": "the operator's leg died with the process"})
     _close_legs(taken.unfinished, desk)
     if taken.incidents:
         log.warning("incidents of an earlier process are open", incidents=[i.id for i in taken.incidents])
 
 
-def _revive(row: IncidentRow, source: str, desk: Desk) -> LiveIncident:
-    worker = desk.settings.worker(row.worker_id) if row.worker_id else None
+def begin_missing(incidents: Sequence[LiveIncident], desk: Desk) -> None:
+    """An incident that an Earshot without plans has left, or one whose plan could not begin, gets its plan now."""
+    for incident in incidents:
+        if incident.state is not State.RESOLVED and desk.escalations.state(incident.id) is None:
+            desk.journal.post(escalation(incident, desk), urgent=True)
+
+
+async def _revive(row: IncidentRow, store: Store, desk: Desk) -> LiveIncident:
+    opening = (await store.read(partial(rows.timeline, incident_id=row.id)))[0]
+    source = str(opening.detail.get("source") or "")
+    settings = desk.settings
+    worker = settings.worker(row.worker_id) if row.worker_id else None
     return desk.incidents.take_up(
         id=row.id,
         kind=row.kind,
         opened_at=row.opened_at,
         key=Key(row.device_id) if row.device_id else unknown_caller(row.caller or "", source),
-        device=desk.settings.device(row.device_id) if row.device_id else None,
+        device=settings.device(row.device_id) if row.device_id else None,
+        frozen=settings.frozen_plan(row.customer_id, row.kind),
         worker=worker,
         claimed=row.caller or "",
         state=row.state,
@@ -90,19 +117,18 @@ def _leg_lost(c: Connection, *, leg_id: str, incident_id: str, role: str, at: da
     rows.append(c, incident_id, kind="leg_lost", detail={"leg": leg_id, "role": role}, actor="system", at=at)
 
 
-async def mend_recordings(store: Store, desk: Desk, in_thread: InThread) -> None:
+async def mend_recordings(taken: TakenUp, store: Store, desk: Desk, in_thread: InThread) -> None:
     """Repair what was being recorded, hash it, and let operators hear it again.
 
     Files may be long: they are read on another thread (`in_thread`), never on that of the media clock.
     """
     mended: set[str] = set()
-    for recording in (await store.read(rows.unfinished)).recordings:
-        if recording.started_at < desk.legs.since:
-            info = await in_thread(partial(_mend, Path(recording.path)))
-            desk.journal.post(partial(_write_mended, recording_id=recording.id, info=info))
-            if info is not None:
-                mended.add(recording.id)
-    for incident in desk.incidents:
+    for recording in taken.unfinished.recordings:
+        info = await in_thread(partial(_mend, Path(recording.path)))
+        desk.journal.post(partial(_write_mended, recording_id=recording.id, info=info))
+        if info is not None:
+            mended.add(recording.id)
+    for incident in taken.incidents:
         await _adopt_strays(incident, store, desk, in_thread)
         await _let_hear(incident, mended, store, desk)
 
@@ -119,10 +145,11 @@ async def _adopt_strays(incident: LiveIncident, store: Store, desk: Desk, in_thr
                 desk.journal.post(partial(write_segment, info=info, incident_id=incident.id, complete=False))
 
 
-async def _let_hear(incident: LiveIncident, mended: Collection[str], store: Store, desk: Desk) -> None:
+async def _let_hear(incident: LiveIncident, mended: Collection[str] | None, store: Store, desk: Desk) -> None:
     """Old audio comes before whatever this process has recorded for the incident already.
 
-    `mended` is known here before it can be read from the store.
+    `mended` is known here before it can be read from the store. None: another node's files, which are not ours to
+    mend, are heard as they are.
     """
     if incident.listeners:  # mending took too long: nobody's place in the audio is moved under his ears
         incident.note("earlier_audio_not_heard", {"why": "an operator listened before it was mended"})
@@ -132,7 +159,7 @@ async def _let_hear(incident: LiveIncident, mended: Collection[str], store: Stor
     earlier = {leg.id for leg in legs if leg.role == "device" and leg.started_at < desk.legs.since}
     tracks = []
     for recording in recordings:
-        there = recording.bytes or recording.id in mended
+        there = mended is None or recording.bytes or recording.id in mended
         if recording.leg_id in earlier and recording.direction == "received" and there:
             try:
                 tracks.append(Track.from_file(Path(recording.path), recording.started_at))

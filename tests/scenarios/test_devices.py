@@ -15,8 +15,8 @@ async def test_an_alarm_is_in_the_store_before_it_is_answered(world: World) -> N
     badge = await world.device("badge7")
     call = badge.call(ALARM)
     await call.established()
-    opened, answered = (await world.timeline())[:2]
-    assert (opened.kind, answered.kind) == ("opened", "answered")
+    opened, escalated, answered = (await world.timeline())[:3]
+    assert (opened.kind, escalated.kind, answered.kind) == ("opened", "escalated", "answered")
     assert answered.detail["after_ms"] < 20
     assert "before_commit" not in answered.detail
     incident = await world.incident()

@@ -18,7 +18,7 @@ import structlog
 
 from voice.clock import SteadyClock
 from voice.errors import StoreUnavailable
-from voice.escalation.ledger import Beat, Claim, Claimed, Ledger, Letter
+from voice.escalation.ledger import Beat, Claim, Claimed, Fence, Ledger, Letter
 
 log = structlog.get_logger(__name__)
 
@@ -29,6 +29,10 @@ INBOX_INTERVAL = 0.5
 """Seconds between two looks at what other processes left."""
 
 
+AT_ONCE = 500
+"""Escalations that one query asks for by name."""
+
+
 @dataclass(frozen=True, slots=True)
 class Callbacks:
     """What the owner of the memory does about it."""
@@ -36,8 +40,8 @@ class Callbacks:
     known: Callable[[], Collection[str]]
     """Escalations that this process has in memory."""
     taken_up: Callable[[Sequence[Claimed]], Awaitable[None]]
-    owned: Callable[[dict[str, int]], None]
-    """What the store says is this node's, after a time in which that may have changed."""
+    held: Callable[[dict[str, Fence]], None]
+    """Who has those that this process has, after a time in which that may have changed."""
     superseded: Callable[[], None]
     letters: Callable[[Sequence[Letter]], Awaitable[None]]
 
@@ -61,7 +65,7 @@ class Ownership:
         """The loop's time at which others may think that this node is dead."""
         self._unsure = True
         """The store may hold escalations for this node that it does not have: at start, and after a claim failed."""
-        self._superseded = False
+        self._stopped = False
 
     def doubt(self) -> None:
         """Look for escalations that the store holds for this node and this process does not have."""
@@ -77,7 +81,8 @@ class Ownership:
 
     async def retire(self) -> None:
         """This node stops: others may take up what it has, at once."""
-        if self._epoch is not None and not self._superseded:
+        self._stopped = True
+        if self._epoch is not None:
             retire = partial(self._ledger.retire, node=self._node, epoch=self._epoch, at=self._clock.wall())
             await self._ledger.run(retire)
 
@@ -91,13 +96,13 @@ class Ownership:
 
     async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
         down = False
-        while not self._superseded:
+        while not self._stopped:
             try:
                 await work()
                 down = False
             except StoreUnavailable as error:
                 if not down:
-                    log.error("the store does not tell of escalations", why=str(error))
+                    log.warning("the store does not tell of escalations", why=str(error))
                 down = True
             except Exception:  # a bug here may not stop the heartbeat, or the node is taken for dead
                 log.exception("the work of a node failed")
@@ -113,7 +118,7 @@ class Ownership:
         sent = asyncio.get_running_loop().time()
         beat = await self._beat(self._clock.wall())
         if not beat.alive:
-            self._superseded = True
+            self._stopped = True
             log.critical("another process is this node now", node=self._node)
             self._callbacks.superseded()
             return
@@ -138,7 +143,13 @@ class Ownership:
             self._well_since = sent if well_since is None or lapsed else well_since
         if lapsed:
             self._unsure = True
-            self._callbacks.owned(await self._ledger.read(partial(self._ledger.owned, node=self._node)))
+            await self._compare()
+
+    async def _compare(self) -> None:
+        known = list(self._callbacks.known())
+        for first in range(0, len(known), AT_ONCE):
+            fences = partial(self._ledger.fences, incidents=known[first : first + AT_ONCE])
+            self._callbacks.held(await self._ledger.read(fences))
 
     async def _take_up(self, *, own: bool, orphans: bool) -> None:
         self._unsure = False

@@ -19,16 +19,20 @@ from typing import Any
 
 from config.models import Settings
 from voice.app import Outside, Service
+from voice.incidents.identifiers import Identifiers
 from voice.media.disk import InlineDisk
 from voice.media.segment import FileSystem, SystemFiles
 from voice.sim.exchange import SimExchange
 from voice.sim.habits import Habits
 from voice.sim.link import Link
 from voice.sim.loop import VirtualLoop, virtual_loop
+from voice.sim.messages import SimMessages
 from voice.sim.network import Network
 from voice.sim.phone import SimPhone
 from voice.sim.rtp import SimRtpPorts
+from voice.sim.spoken import SimSpeaker
 from voice.sim.transport import SimTransport
+from voice.speaking import open_speech
 from voice.store.store import Store
 
 HOST = "10.0.0.1"
@@ -83,6 +87,8 @@ class Stage:
         self._ports = SimRtpPorts(network, HOST, first=rtp_ports[0], last=rtp_ports[1])
         self._loop = loop
         self.disk = InlineDisk(loop.time, files=self.files)
+        self.speaker = SimSpeaker()
+        self.messages = SimMessages()
         self.service = self._new_service()
 
     @classmethod
@@ -115,6 +121,9 @@ class Stage:
                 clock=self._loop.clock,
                 random=random.Random(self._loop.random.random()),
                 in_thread=_in_place,
+                identifiers=Identifiers(random.Random(self._loop.random.random())),
+                speech=open_speech(self.settings.speech, self.speaker),
+                channels={"sms": self.messages, "email": self.messages},
             ),
         )
 

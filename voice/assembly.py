@@ -1,0 +1,194 @@
+"""Wires the escalation into the service: the engine's decisions to telephones, messages and control rooms, and what
+people do there back to the engine. Part of the composition root (`app`), in a file of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from voice.alarm import call_back, raise_technical
+from voice.clock import SteadyClock
+from voice.contact_session import ContactHooks
+from voice.escalation.emergency import EmergencyCalls
+from voice.escalation.events import EmergencyAsked, Event
+from voice.escalation.hands import ServiceHands
+from voice.escalation.phone_tree import PhoneTree
+from voice.escalation.runner import Escalations, TakenUp
+from voice.escalation.state import Change, Phase, State
+from voice.incidents.lifecycle import State as Standing
+from voice.live_incidents import LiveIncident
+from voice.media.track import Track
+from voice.messages.links import Links
+from voice.messages.messenger import Messenger
+from voice.outbound import Outbound
+from voice.restart import adopt, let_hear_what_was_said
+from voice.store import incidents as rows
+from voice.store.escalations import SqlLedger, leave
+
+if TYPE_CHECKING:
+    from voice.app import Outside, Service
+
+
+class EscalationDesk:
+    """The escalations of a service, wired. It follows them in memory, so that the queue and the sessions know."""
+
+    def __init__(self, service: Service, outside: Outside, *, sole: bool) -> None:
+        self._service = service
+        self._outside = outside
+        settings = service.settings
+        self.outbound = Outbound(service.calls, service.trunks.lines)
+        self.links = self._links(settings.messages.link_base)
+        self.steady = SteadyClock(outside.clock, asyncio.get_running_loop())
+        self.emergency = EmergencyCalls(
+            outbound=self.outbound,
+            legs=service.legs,
+            incident=service.incidents.get,
+            voice=outside.speech.voice,
+            report=self._report,
+            clock=outside.clock,
+            domain=settings.sip.realm,
+            ring_operators=self._ring_operators,
+            spawn=service.spawn,
+        )
+        self.hands = self._hands()
+        self.escalations = Escalations(
+            ledger=SqlLedger(outside.store, sole=sole),
+            journal=service.journal,
+            hands=self.hands,
+            clock=self.steady,
+            spawn=service.spawn,
+            node=settings.node.name,
+            lease_seconds=settings.node.lease_seconds,
+            on_take_up=self._taken_up,
+            on_lost=service.incidents.let_go,
+            on_state=self._follow,
+            on_change=self._changed,
+        )
+
+    # -- the hands --
+
+    def _hands(self) -> ServiceHands:
+        service, outside = self._service, self._outside
+        return ServiceHands(
+            phone_tree=PhoneTree(
+                settings=service.settings,
+                outbound=self.outbound,
+                legs=service.legs,
+                incident=service.incidents.get,
+                voice=outside.speech.voice,
+                report=self._report,
+                hooks=ContactHooks(
+                    call_back=lambda incident, actor: call_back(incident, service.desk, asked_by=actor),
+                    ring_operators=self._ring_operators,
+                    ask_emergency=self._ask_emergency,
+                    duress=self._duress,
+                    memo=self._memo,
+                    heard=service.heard,
+                    spawn=service.spawn,
+                ),
+                random=outside.random,
+                spawn=service.spawn,
+            ),
+            emergency=self.emergency,
+            messenger=Messenger(
+                outside.channels,
+                note=self._note,
+                random=outside.random,
+                links=self.links,
+                wanted=lambda incident: service.incidents.get(incident) is not None,
+            ),
+            raise_technical=lambda cause, frozen, command: raise_technical(cause, frozen, command, service.desk),
+        )
+
+    def _links(self, base: str | None) -> Links | None:
+        if not base:
+            return None
+        service, outside = self._service, self._outside
+        return Links(
+            base,
+            store=outside.store,
+            journal=service.journal,
+            leave=leave,
+            clock=outside.clock,
+            random=outside.random,
+        )
+
+    def _report(self, incident: str, event: Event) -> None:
+        self.escalations.post(incident, event)
+
+    def _note(self, incident: str, kind: str, detail: Mapping[str, Any]) -> None:
+        write = partial(rows.append, kind=kind, detail=detail, actor="system", at=self._outside.clock.now())
+        self._service.journal.post(partial(write, incident_id=incident))
+
+    # -- what contacts ask for --
+
+    def _ring_operators(self, incident: LiveIncident, actor: str) -> None:
+        incident.note("help_asked", actor=actor)
+        incident.wants_help = True
+        incident.on_change(incident)
+
+    def _ask_emergency(self, incident: LiveIncident, actor: str) -> bool:
+        if not incident.frozen.routes:
+            return False
+        incident.tell(EmergencyAsked(actor))
+        return True
+
+    def _duress(self, incident: LiveIncident, actor: str) -> None:
+        """Somebody forces the contact: operators are rung at once, and see why."""
+        incident.note("duress_word", actor=actor)
+        self._ring_operators(incident, actor)
+
+    async def _memo(self, incident: LiveIncident) -> bytes | None:
+        """The amber memo, where one was left."""
+        state = self.escalations.state(incident.id)
+        if state is None or state.facts.memo is None:
+            return None
+        recording = await self._outside.store.read(partial(rows.recording, recording_id=state.facts.memo))
+        if recording is None:
+            return None
+        track = await self._outside.in_thread(partial(Track.from_file, Path(recording.path), recording.started_at))
+        return bytes(track.read(0, track.end))
+
+    # -- following the engine in memory --
+
+    def _follow(self, incident_id: str, state: State) -> None:
+        """Whom the queue rings, and who has it."""
+        incident = self._service.incidents.get(incident_id)
+        if incident is None:
+            return
+        incident.rings_operators = state.rings_operators
+        incident.holders = frozenset(taker.actor for taker in state.takers)
+        forsaken = state.phase is Phase.ESCALATING and not incident.attended
+        if forsaken and incident.state in (Standing.ACKNOWLEDGED, Standing.IN_PROGRESS):
+            incident.change(Standing.OPEN, actor="system", detail={"why": "nobody has it any more"})
+        else:
+            incident.on_change(incident)
+
+    def _changed(self, incident_id: str, change: Change) -> None:
+        incident = self._service.incidents.get(incident_id)
+        if incident is not None:
+            incident.follow(change.to, actor=change.actor)
+
+    async def _taken_up(self, taken: TakenUp) -> None:
+        """Escalations of a process that is gone: ours of the last life, or those of a node that died."""
+        service, outside = self._service, self._outside
+        known = service.incidents.get
+        foreign = [row for row, _, _ in taken if known(row.id) is None and row.state is not Standing.RESOLVED]
+        adopted = await adopt(foreign, outside.store, service.desk)
+        for row, _, frozen in taken:
+            incident = known(row.id)
+            if incident is not None:
+                incident.frozen = frozen
+        if adopted:
+            service.spawn(self._bring_to_life(adopted))
+
+    async def _bring_to_life(self, adopted: Sequence[LiveIncident]) -> None:
+        """Incidents of another node: its operators' phones, its devices, its recordings, as far as we reach them."""
+        service = self._service
+        await service.restore_registrations()
+        calling = [call_back(i, service.desk, asked_by="system") for i in adopted if i.device is not None]
+        await asyncio.gather(let_hear_what_was_said(adopted, self._outside.store, service.desk), *calling)

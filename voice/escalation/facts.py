@@ -1,0 +1,26 @@
+"""What is known of an alarm when it opens: for the voice that asks for help, for messages, for the control room."""
+
+from config.models import Device, Worker
+from config.plans import Customer
+from voice.escalation.state import Facts
+from voice.incidents.kinds import Kind
+
+
+def facts_of(kind: Kind, *, device: Device | None, worker: Worker | None, customer: Customer | None) -> Facts:
+    """The worker's own place, else his customer's. A position of a device comes later, as an event."""
+    place: Worker | Customer | None = worker if worker is not None and _placed(worker) else customer
+    return Facts(
+        kind=kind.value,
+        priority=kind.priority,
+        worker=worker.name if worker else "",
+        device=device.id if device else "",
+        address=place.address if place else "",
+        latitude=place.latitude if place else None,
+        longitude=place.longitude if place else None,
+        uncertainty_m=place.uncertainty_m if place else None,
+    )
+
+
+def _placed(worker: Worker) -> bool:
+    return bool(worker.address) or worker.latitude is not None
+
