@@ -1,7 +1,25 @@
 """What all tests share."""
 
+from collections.abc import Iterator
+
+import pytest
 from hypothesis import settings
+
+from tests.postgres import PostgresServer
 
 # A deadline would measure how busy the machine is.
 settings.register_profile("earshot", deadline=None)
 settings.load_profile("earshot")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server, started when the first test asks for it. A test that stops it starts it again."""
+    with PostgresServer() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres: PostgresServer) -> str:
+    """An empty database of its own for each test."""
+    return postgres.url(postgres.new_database())

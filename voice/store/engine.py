@@ -1,84 +1,82 @@
-"""How the database is reached: connections to SQLite with the settings that make a commit durable.
+"""What the databases have in common: how each is opened, what their errors mean, what a connection knows.
 
-Python's own SQLite may be one with the WAL-reset bug that SQLite 3.51.3 mended; the `pysqlite3` wheel
-brings a good one.
+`sqlite` and `postgres` are the two; `database` chooses by URL.
 """
 
-from collections.abc import Callable
-from pathlib import Path
-from types import ModuleType
-from typing import Any
-from urllib.parse import quote
+from enum import Enum
+from typing import Protocol
 
-import pysqlite3.dbapi2
-from sqlalchemy import Connection, Engine, NullPool, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
-
-from voice.errors import ConfigurationError
-
-_dbapi: ModuleType = pysqlite3.dbapi2
-
-BUSY_TIMEOUT_MS = 2000
-"""How long a commit waits for another process that writes before the store is called unavailable."""
-
-_OUTAGES = frozenset({5, 6, 7, 8, 9, 10, 11, 13, 14, 15, 26})
-"""Primary result codes of SQLite that speak of the state of the database and not of the statement:
-busy, locked, no memory, read-only, interrupted, I/O error, corrupt, full, cannot open, locking protocol,
-not a database."""
-
-IN_MEMORY = "sqlite://"
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 NODE, ON_ENTRY = "earshot.node", "earshot.on_entry"
 """What the store tells its functions by `Connection.info`: the node that writes; who hears of timeline entries."""
 
+TRANSACTION = "earshot.transaction"
+"""What a database that can tell later what became of a transaction calls the one under way (in `Connection.info`)."""
 
-def sqlite_path(url: str) -> Path | None:
-    """The file of an SQLite URL, None for a database in memory; `ConfigurationError` for any other URL."""
-    try:
-        parsed = make_url(url)
-    except ArgumentError:
-        raise ConfigurationError(f'store.url {url!r} is no URL; allowed: "sqlite:///path"') from None
-    if parsed.get_backend_name() != "sqlite":
-        raise ConfigurationError(f"store.url {parsed.render_as_string()!r}: only sqlite is supported")
-    return Path(parsed.database).expanduser() if parsed.database else None
+SQLITE_OUTAGES = frozenset({5, 6, 7, 8, 9, 10, 11, 13, 14, 15, 26})
+"""Primary result codes of SQLite that speak of the state of the database and not of the statement:
+busy, locked, no memory, read-only, interrupted, I/O error, corrupt, full, cannot open, locking protocol,
+not a database."""
 
+CONFLICTS = frozenset({"40001", "40P01"})
+"""SQLSTATEs of PostgreSQL (appendix A of its manual) after which the same transaction is run again at once:
+serialization failure, deadlock."""
 
-def engine(path: Path | None, *, mode: str) -> Engine:
-    """Connections to one database. `mode`: `rwc` creates the file, `rw` does not, `ro` reads only.
+OUTAGES = CONFLICTS | {
+    "25006",  # read-only: the server has become a standby, or a reader wanted to write
+    "25P03",  # the transaction was idle for too long: this process stood still
+    "28000",  # who we are is refused, or …
+    "28P01",  # … the password is: an administrator is changing it
+    "3D000",  # the database is gone, while it is being restored, say
+    "42501",  # a right is missing
+    "55P03",  # somebody else holds a lock for too long
+    "57014",  # the statement took too long
+    "XX001",  # data are corrupted, or …
+    "XX002",  # … an index is
+}
+"""SQLSTATEs that speak of the state of the database and not of the statement; so do all of `OUTAGE_CLASSES`."""
 
-    Every transaction of a writing connection begins IMMEDIATE: it waits for its turn at the start, and
-    never fails half-way because somebody else wrote in between.
-    """
-
-    def connect() -> Any:
-        name = f"file:{quote(str(path))}?mode={mode}" if path else ":memory:"
-        return _dbapi.connect(
-            name, uri=True, isolation_level=None, check_same_thread=False, timeout=BUSY_TIMEOUT_MS / 1000
-        )
-
-    made = create_engine(IN_MEMORY, module=_dbapi, creator=connect, poolclass=NullPool)
-    event.listen(made, "connect", _prepare(path, read_only=mode == "ro"))
-    event.listen(made, "begin", _begin("BEGIN" if mode == "ro" else "BEGIN IMMEDIATE"))
-    return made
-
-
-def _prepare(path: Path | None, *, read_only: bool) -> Callable[[Any, Any], None]:
-    def prepare(connection: Any, record: Any) -> None:
-        connection.execute("PRAGMA foreign_keys = ON")
-        if read_only:
-            connection.execute("PRAGMA query_only = ON")
-        elif path is not None:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-
-    return prepare
+OUTAGE_CLASSES = frozenset({"08", "53", "57", "58"})
+"""Connection lost; no disk, no memory, too many connections; the server stops or starts; its system fails."""
 
 
-def _begin(statement: str) -> Callable[[Connection], None]:
-    def begin(connection: Connection) -> None:
-        connection.exec_driver_sql(statement)
+class Fate(Enum):
+    """What became of a transaction whose commit was never answered."""
 
-    return begin
+    COMMITTED = "committed"
+    ABORTED = "aborted"
+    IN_PROGRESS = "in progress"
+
+
+class Database(Protocol):
+    """One database."""
+
+    @property
+    def name(self) -> str:
+        """For messages; without a password."""
+        ...
+
+    def exists(self) -> bool:
+        """False if there surely is none; a server is only asked by connecting."""
+        ...
+
+    def prepare(self) -> None:
+        """Make it if need be, and bring its schema up to date; `ConfigurationError` says why it cannot be used."""
+        ...
+
+    def write(self) -> Connection:
+        """A new connection. What its transactions have committed is on the disk."""
+        ...
+
+    def read(self) -> Connection:
+        """A new connection whose transactions each see one state of the database, and change nothing."""
+        ...
+
+    def fate(self, connection: Connection, transaction: str) -> Fate:
+        """What became of a transaction that this database gave a name (`TRANSACTION`)."""
+        ...
 
 
 def is_outage(error: BaseException) -> bool:
@@ -86,11 +84,24 @@ def is_outage(error: BaseException) -> bool:
     if not isinstance(error, DBAPIError):
         return False
     code = getattr(error.orig, "sqlite_errorcode", None)
-    if code is None:
-        return error.connection_invalidated or isinstance(error, OperationalError)
-    return code & 0xFF in _OUTAGES
+    if code is not None:
+        return code & 0xFF in SQLITE_OUTAGES
+    state = sqlstate(error)
+    if state is not None:
+        return state in OUTAGES or state[:2] in OUTAGE_CLASSES
+    return error.connection_invalidated or isinstance(error, OperationalError)
+
+
+def is_conflict(error: DBAPIError) -> bool:
+    """Whether other transactions were in the way, and the same one may well succeed now."""
+    return sqlstate(error) in CONFLICTS
+
+
+def sqlstate(error: DBAPIError) -> str | None:
+    """The five characters by which PostgreSQL says what is wrong."""
+    return getattr(error.orig, "sqlstate", None)
 
 
 def reason(error: BaseException) -> str:
-    """An error of the database in a few words."""
+    """An error of the database in a few words: without the statement, whose values may be personal data."""
     return str(error.orig) if isinstance(error, DBAPIError) and error.orig is not None else str(error)

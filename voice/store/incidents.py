@@ -26,6 +26,7 @@ from voice.store.legs import (
     end_leg,
     finish_recording,
     legs,
+    recording,
     recordings,
     unfinished,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "add_leg",
     "add_recording",
     "append",
+    "caused",
     "end_leg",
     "finish_recording",
     "incident",
@@ -46,6 +48,7 @@ __all__ = [
     "load_bindings",
     "open_incident",
     "open_incidents",
+    "recording",
     "recordings",
     "save_bindings",
     "timeline",
@@ -62,7 +65,9 @@ _INSERT_ENTRY = insert(_TIMELINE)
 _INSERT_LINK = insert(_LINKS)
 _SELECT = select(_INCIDENTS)
 _BY_ID = _SELECT.where(_INCIDENTS.c.id == bindparam("incident_id"))
-_LOCKED = _BY_ID.with_for_update()
+# FOR NO KEY UPDATE: rows that only refer to the incident (a leg, a command) are written beside it.
+_LOCKED = _BY_ID.with_for_update(key_share=True)
+_LOCK = select(_INCIDENTS.c.id).where(_INCIDENTS.c.id == bindparam("incident_id")).with_for_update(key_share=True)
 _UNRESOLVED = _SELECT.where(_INCIDENTS.c.state != State.RESOLVED.value)
 _QUEUE = _UNRESOLVED.order_by(_INCIDENTS.c.priority, _INCIDENTS.c.opened_at, _INCIDENTS.c.id)
 _LAST_ENTRY = (
@@ -181,7 +186,8 @@ def append(
     actor: str,
     at: datetime,
 ) -> Entry:
-    """Add an entry to the timeline of an incident."""
+    """Add an entry to the timeline of an incident. Two nodes that do so at once take turns."""
+    _lock(connection, incident_id)
     last = connection.execute(_LAST_ENTRY, {"incident_id": incident_id}).first()
     if last is None:
         raise UnknownIncident(f"there is no incident {incident_id!r}")
@@ -245,6 +251,8 @@ def link(connection: Connection, a: str, b: str, *, actor: str, at: datetime) ->
     """Say on both timelines that two incidents belong together. Saying it again changes nothing."""
     if a == b:
         raise ValueError(f"incident {a!r} cannot be linked with itself")
+    for name in sorted((a, b)):  # in one order, or two nodes would wait for each other
+        _lock(connection, name)
     if b in linked(connection, a):
         return
     connection.execute(_INSERT_LINK, [{"incident_id": a, "other_id": b}, {"incident_id": b, "other_id": a}])
@@ -270,14 +278,20 @@ def incident(connection: Connection, name: str) -> IncidentRow:
     row = connection.execute(_BY_ID, {"incident_id": name}).first()
     if row is not None:
         return _incident(row)
-    column = _INCIDENTS.c.id
-    fits = column.startswith(name, autoescape=True) | column.endswith(name, autoescape=True)
+    column, part = _INCIDENTS.c.id, name.lower()  # LIKE of PostgreSQL tells capitals from small letters
+    fits = column.startswith(part, autoescape=True) | column.endswith(part, autoescape=True)
     rows = connection.execute(_SELECT.where(fits).limit(6)).all() if name else []
     if len(rows) == 1:
         return _incident(rows[0])
     if not rows:
         raise UnknownIncident(f"there is no incident {name!r}")
     raise UnknownIncident(f"{name!r} fits several incidents: {', '.join(row.id for row in rows)}")
+
+
+def caused(connection: Connection, cause_key: str) -> IncidentRow | None:
+    """The incident that was raised by this cause, if it was."""
+    row = connection.execute(_SELECT.where(_INCIDENTS.c.cause_key == cause_key)).first()
+    return None if row is None else _incident(row)
 
 
 def incidents(connection: Connection, limit: int = 50, state: State | None = None) -> list[IncidentRow]:
@@ -303,6 +317,16 @@ def timeline(connection: Connection, incident_id: str, after: int = 0) -> list[E
         )
         for row in rows
     ]
+
+
+def _lock(connection: Connection, incident_id: str) -> None:
+    """Nobody else changes the incident or its timeline until the transaction ends; SQLite has one writer anyway.
+
+    A statement of its own: what is read after it is what the one before has committed. A statement that waited for
+    the lock itself would still see the timeline as it was when it began to wait.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(_LOCK, {"incident_id": incident_id})
 
 
 def _write(connection: Connection, entry: Entry) -> None:

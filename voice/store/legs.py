@@ -140,6 +140,12 @@ def legs(connection: Connection, incident_id: str) -> list[LegRow]:
     return [_leg(row) for row in connection.execute(_LEGS_OF, {"incident": incident_id})]
 
 
+def recording(connection: Connection, recording_id: str) -> RecordingRow | None:
+    """One segment of audio, by its name."""
+    row = connection.execute(select(_RECORDINGS).where(_RECORDINGS.c.id == recording_id)).first()
+    return None if row is None else _recording(row)
+
+
 def recordings(connection: Connection, incident_id: str) -> list[RecordingRow]:
     """The segments of audio of an incident in the order in which they began."""
     return [_recording(row) for row in connection.execute(_RECORDINGS_OF, {"incident": incident_id})]

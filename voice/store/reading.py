@@ -8,23 +8,24 @@ from sqlalchemy.exc import DBAPIError
 
 from voice.errors import ConfigurationError, StoreUnavailable
 from voice.store import schema
-from voice.store.engine import engine, reason, sqlite_path
+from voice.store.database import database
+from voice.store.engine import reason
 from voice.store.migrate import refuse_newer, version
 
 
 @contextmanager
 def reading(url: str) -> Iterator[Connection]:
     """A connection whose transactions each see the database as it is when they begin, and change nothing."""
-    path = sqlite_path(url)
-    if path is None or not path.exists():
-        raise ConfigurationError(f"there is no database at {path}: is --config missing?")
+    found = database(url)
+    if not found.exists():
+        raise ConfigurationError(f"there is no database at {found.name}: is --config missing?")
     try:
-        with engine(path, mode="ro").connect() as connection:
+        with found.read() as connection:
             with connection.begin():
-                _check(version(connection), str(path))
+                _check(version(connection), found.name)
             yield connection
     except DBAPIError as error:
-        raise StoreUnavailable(f"{path} cannot be read: {reason(error)}") from error
+        raise StoreUnavailable(f"{found.name} cannot be read: {reason(error)}") from error
 
 
 def _check(found: str | None, name: str) -> None:

@@ -5,14 +5,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from voice.errors import ConfigurationError
-from voice.store.engine import sqlite_path
+from voice.store.database import sqlite_path
 
 
 @contextmanager
 def sole_use(url: str) -> Iterator[None]:
     """Hold the lock beside the database; the kernel lets go of it when the process dies, however it dies.
 
-    Raises `ConfigurationError` when another service has it. Commands that only read do not ask.
+    Raises `ConfigurationError` when another service has it. Commands that only read do not ask. A database on a
+    server is for several nodes: there, leases say whose an alarm is.
     """
     path = sqlite_path(url)
     if path is None:

@@ -3,18 +3,15 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Self, TypeVar, cast
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
 
-from voice.errors import ConfigurationError
 from voice.incidents.timeline import Entry
-from voice.store import schema
-from voice.store.engine import IN_MEMORY, NODE, ON_ENTRY, engine, reason, sqlite_path
+from voice.store.database import database
+from voice.store.engine import NODE, ON_ENTRY
 from voice.store.lanes import InlineLane, Lane, ThreadLane
-from voice.store.migrate import upgrade
+from voice.store.sqlite import IN_MEMORY, in_memory
 from voice.store.writing import Reader, Writer
 
 T = TypeVar("T")
@@ -44,29 +41,26 @@ class Store:
         timeline, in the transaction that writes it: what it writes is there exactly when the entry is.
         """
         self._info = {NODE: node, ON_ENTRY: on_entry}
-        path = sqlite_path(url)
-        if path is None:
-            raise ConfigurationError('store.url needs a file; allowed: "sqlite:///path"')
-        _create(path)
-        writing, reading = engine(path, mode="rw"), engine(path, mode="ro")
-        self._writer = Writer(self._informed(writing.connect))
+        found = database(url)
+        found.prepare()
+        self._writer = Writer(self._informed(found.write), found.fate)
         self._writes: Lane = ThreadLane(self._writer, "store-writer")
-        self._reads: Lane = ThreadLane(Reader(reading.connect), "store-reader")
+        self._reads: Lane = ThreadLane(Reader(found.read), "store-reader")
 
     @classmethod
     def inline(cls, url: str = IN_MEMORY, *, node: str | None = None, on_entry: OnEntry | None = None) -> Self:
         """A store without threads, for virtual time: each function runs at once, in its own commit."""
         store = cls.__new__(cls)
         store._info = {NODE: node, ON_ENTRY: on_entry}
-        path = sqlite_path(url)
-        if path is None:
-            connection = _in_memory()
+        if url == IN_MEMORY:
+            connection = in_memory()
             store._writer = _KeptWriter(store._informed(lambda: connection))
             store._reads = InlineLane(_KeptReader(lambda: connection))
         else:
-            _create(path)
-            store._writer = Writer(engine(path, mode="rw").connect)
-            store._reads = InlineLane(Reader(engine(path, mode="ro").connect))
+            found = database(url)
+            found.prepare()
+            store._writer = Writer(store._informed(found.write), found.fate)
+            store._reads = InlineLane(Reader(found.read))
         store._writes = InlineLane(store._writer)
         return store
 
@@ -117,22 +111,3 @@ class _KeptWriter(Writer):
 class _KeptReader(Reader):
     def give_up(self) -> None:
         return
-
-
-def _create(path: Path) -> None:
-    """Create the file and its folder where they are missing, and bring its schema up to date."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with engine(path, mode="rwc").connect() as connection, connection.begin():
-            upgrade(connection, str(path))
-    except OSError as error:
-        raise ConfigurationError(f"store.url: the folder {path.parent} cannot be made: {error.strerror}") from error
-    except DBAPIError as error:
-        raise ConfigurationError(f"store.url: {path} cannot be used: {reason(error)}") from error
-
-
-def _in_memory() -> Connection:
-    connection = engine(None, mode="rw").connect()
-    with connection.begin():
-        schema.metadata.create_all(connection)
-    return connection

@@ -13,8 +13,9 @@ from sqlalchemy import text
 
 from voice.errors import ConfigurationError, StoreUnavailable
 from voice.incidents.timeline import verify
-from voice.store import Store, engine
+from voice.store import Store
 from voice.store import incidents as rows
+from voice.store import sqlite as sqlite_store
 from voice.store.reading import reading
 
 ROOT = Path(__file__).parents[3]
@@ -87,7 +88,7 @@ def test_sqlite_is_one_without_the_wal_reset_bug() -> None:
 async def test_a_database_that_another_process_holds_is_unavailable_and_comes_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "BUSY_TIMEOUT_MS", 50)
+    monkeypatch.setattr(sqlite_store, "BUSY_TIMEOUT_MS", 50)
     store = Store(f"sqlite:///{tmp_path}/earshot.db")
     holder = sqlite.connect(f"{tmp_path}/earshot.db", isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")

@@ -17,9 +17,9 @@ from voice.errors import ConfigurationError
 from voice.incidents.timeline import GENESIS, chain, verify
 from voice.store import Store, schema
 from voice.store import incidents as rows
-from voice.store.engine import engine
 from voice.store.migrate import MIGRATIONS, migrate, upgrade
 from voice.store.reading import reading
+from voice.store.sqlite import engine
 
 AT = datetime(2026, 3, 1, 9, 15, 27, 123456, UTC)
 
