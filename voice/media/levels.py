@@ -59,6 +59,7 @@ class Leveller:
         self._floors: deque[float] = deque(maxlen=_FLOOR_BLOCKS)
         self._faintest = math.inf  # of the block under way
         self._frames = 0  # in the block under way
+        self._threshold = math.inf  # amplitude of speech; until the background is known, nothing counts as speech
         self._spoken = 0  # frames with speech so far
         self._power = 0.0  # mean over the last of them
         self._wanted = False  # the level is, or was, too far off
@@ -80,7 +81,7 @@ class Leveller:
             return frame
         pcm = alaw_to_pcm(frame)
         loudness = float(audioop.rms(pcm, 2))
-        if loudness > self._threshold():
+        if loudness > self._threshold:
             self._hear(loudness)
         if _HOLE not in frame:
             self._watch_background(loudness)
@@ -89,19 +90,14 @@ class Leveller:
             step = self._without_clipping(step, audioop.max(pcm, 2))
         return frame.translate(_TABLES[step]) if step else frame
 
-    def _threshold(self) -> float:
-        """Until the background is known, nothing counts as speech."""
-        if not self._floors:
-            return math.inf
-        recent = min(self._floors[-1], self._floors[max(-2, -len(self._floors))])
-        return max(min(self._floors) * _ABOVE_FLOOR, recent * _ABOVE_RECENT, _FAINTEST)
-
     def _watch_background(self, loudness: float) -> None:
         self._faintest = min(self._faintest, loudness)
         self._frames += 1
         if self._frames == _FLOOR_FRAMES:
             self._floors.append(self._faintest)
             self._faintest, self._frames = math.inf, 0
+            recent = min(self._floors[-1], self._floors[max(-2, -len(self._floors))])
+            self._threshold = max(min(self._floors) * _ABOVE_FLOOR, recent * _ABOVE_RECENT, _FAINTEST)
 
     def _hear(self, loudness: float) -> None:
         self._spoken += 1

@@ -24,6 +24,8 @@ def _table() -> Linear:
 
 
 _LINEAR = _table()
+_WIDE = _LINEAR.astype(np.int32)
+_ALAW = np.frombuffer(pcm_to_alaw(np.arange(-32768, 32768, dtype=np.int16).tobytes()), np.uint8)
 
 
 def linear(alaw: bytes) -> Linear:
@@ -31,11 +33,16 @@ def linear(alaw: bytes) -> Linear:
     return _LINEAR[np.frombuffer(alaw, np.uint8)]
 
 
+def wide(alaw: bytes) -> Sum:
+    """A-law to linear samples with room for a sum."""
+    return _WIDE[np.frombuffer(alaw, np.uint8)]
+
+
 def alaw(samples: Linear | Sum) -> bytes:
     """Linear samples, saturated at 16 bit, to A-law."""
-    if samples.dtype != np.int16:
-        samples = np.clip(samples, -32768, 32767).astype(np.int16)
-    return pcm_to_alaw(samples.tobytes())
+    if samples.dtype == np.int16:
+        return pcm_to_alaw(samples.tobytes())
+    return _ALAW.take(samples + 32768, mode="clip").tobytes()  # what lies outside is the loudest there is
 
 
 def audible(frame: bytes | None) -> bool:
@@ -47,7 +54,7 @@ def mix(signals: Sequence[bytes]) -> bytes | None:
     """The sum of signals of equal length. None of nothing; a single signal is handed out untouched."""
     if len(signals) < 2:
         return signals[0] if signals else None
-    total: Sum = linear(signals[0]).astype(np.int32)
+    total = wide(signals[0])
     for signal in signals[1:]:
         total += linear(signal)
     return alaw(total)

@@ -36,7 +36,7 @@ from voice.media.levels import lowered
 from voice.media.listening import IncidentAudio
 from voice.media.live_reader import PLAYOUT_DELAY
 from voice.media.member import SPEAKS, Ear, Member, Role, Voice
-from voice.media.mixing import Linear, Sum, alaw, linear
+from voice.media.mixing import Sum, alaw, wide
 from voice.rtp.codecs import FRAME_SAMPLES
 
 __all__ = ["Ear", "Member", "Role", "Room", "Voice"]
@@ -67,9 +67,9 @@ class Room:
         self._said: dict[str, bytes] = {}  # this tick, by speaker
         self._to_devices: list[str] = []  # this tick, whose speech is for the devices
         self._from_devices: list[bytes] = []  # this tick, for those without a listener
-        self._linear: dict[str, Linear] = {}
-        self._total: Sum = np.zeros(FRAME_SAMPLES, np.int32)
-        self._mixed: dict[tuple[str, ...], bytes] = {}  # sums of speakers, once somebody has needed them
+        self._widened: dict[bytes, Sum] = {}  # this tick, by frame
+        self._total: Sum = _NOTHING  # this tick, of all who speak
+        self._mixed: dict[tuple[bytes | str, ...], bytes] = {}  # this tick, by what is in it
 
     @property
     def members(self) -> Sequence[Member]:
@@ -217,35 +217,43 @@ class Room:
         if any(member.role is not Role.DEVICE and member.listener is None for member in members):
             devices = (member.speech(self._delay) for member in members if member.role is Role.DEVICE)
             self._from_devices = [frame for frame in devices if frame is not None]
-        self._linear = {}
+        self._widened = {}
         self._mixed = {}
         if len(self._said) > 1:
-            self._linear = {id: linear(frame) for id, frame in self._said.items()}
-            self._total = np.sum(list(self._linear.values()), axis=0, dtype=np.int32)
+            self._total = sum((self._wide(frame) for frame in self._said.values()), _NOTHING)
 
     def _combine(self, heard: Sequence[bytes], speakers: Sequence[str]) -> bytes | None:
-        """The signals of `heard` and of `speakers`, as one."""
+        """The signals of `heard` and of `speakers`, as one. Those who hear the same share one sum."""
         if len(heard) + len(speakers) < 2:
             return next(iter((*heard, *(self._said[id] for id in speakers))), None)
-        if heard:
-            return alaw(self._sum(speakers, heard))
-        key = tuple(speakers)
-        if key not in self._mixed:
-            self._mixed[key] = alaw(self._sum(speakers, ()))
-        return self._mixed[key]
+        key: tuple[bytes | str, ...] = (*heard, *speakers)
+        found = self._mixed.get(key)
+        if found is None:
+            found = self._mixed[key] = alaw(self._sum(heard, speakers))
+        return found
 
-    def _sum(self, speakers: Sequence[str], heard: Sequence[bytes]) -> Sum:
-        if len(self._said) - len(speakers) < len(speakers) > 1:
-            total = self._total.copy()
-            for id in self._said.keys() - set(speakers):
-                total -= self._linear[id]
+    def _sum(self, heard: Sequence[bytes], speakers: Sequence[str]) -> Sum:
+        if len(speakers) > 1 and len(speakers) >= len(self._said) - 1:  # everybody but himself
+            total = self._total
+            for id in self._said:
+                if id not in speakers:
+                    total = total - self._wide(self._said[id])
+            parts = heard
         else:
-            total = np.zeros(FRAME_SAMPLES, np.int32)
-            for id in speakers:
-                total += linear(self._said[id])
-        for frame in heard:
-            total += linear(frame)
+            total = self._wide(self._said[speakers[0]]) if speakers else _NOTHING
+            parts = (*heard, *(self._said[id] for id in speakers[1:]))
+        for frame in parts:
+            total = total + self._wide(frame)
         return total
+
+    def _wide(self, frame: bytes) -> Sum:
+        found = self._widened.get(frame)
+        if found is None:
+            found = self._widened[frame] = wide(frame)
+        return found
+
+
+_NOTHING: Sum = np.zeros(FRAME_SAMPLES, np.int32)
 
 
 @dataclass(frozen=True, slots=True)
