@@ -62,6 +62,7 @@ from voice.sip.trace import Trace
 from voice.sip.transport import SocketTransport, Transport
 from voice.sip.useragent import MessageReply
 from voice.speaking import Speech, open_speech
+from voice.store import definitions
 from voice.store import incidents as rows
 from voice.store.database import is_shared
 from voice.store.nodes import enroll
@@ -383,6 +384,7 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
         outside = _real(settings, asyncio.get_running_loop())
         if not outside.sole:
             outside.identifiers = await _enrolled(settings, outside)
+        settings = await _with_what_the_store_defines(settings, outside)
         service = Service(settings, outside)
         http = _http_server(settings, service)
         _keep_the_collector_short()
@@ -490,6 +492,17 @@ def _real(settings: Settings, loop: asyncio.AbstractEventLoop) -> Outside:
         sole=sole,
         trace=_trace(settings, clock),
     )
+
+
+async def _with_what_the_store_defines(settings: Settings, outside: Outside) -> Settings:
+    """What the file defines is written down as a version; what the store defines besides is added."""
+    try:
+        await outside.store.run(partial(definitions.keep_file, settings=settings, at=outside.clock.now()))
+        stored = await outside.store.read(definitions.definitions)
+    except StoreUnavailable as error:
+        log.error("only what the configuration file defines is known", why=str(error))
+        return settings
+    return definitions.merge(settings, stored, lambda line: log.warning("not used", why=line))
 
 
 async def _enrolled(settings: Settings, outside: Outside) -> Identifiers:

@@ -174,17 +174,18 @@ class EscalationDesk:
             incident.follow(change.to, actor=change.actor)
 
     async def _taken_up(self, taken: TakenUp) -> None:
-        """Escalations of a process that is gone: ours of the last life, or those of a node that died."""
+        """Escalations of a process that is gone: ours of the last life, those of a node that died, or one that was
+        resolved and is now opened again."""
         service, outside = self._service, self._outside
         known = service.incidents.get
-        foreign = [row for row, _, _ in taken if known(row.id) is None and row.state is not Standing.RESOLVED]
+        foreign = [row for row, _, _ in taken if known(row.id) is None]
         adopted = await adopt(foreign, outside.store, service.desk)
         for row, _, frozen in taken:
             incident = known(row.id)
             if incident is not None:
                 incident.frozen = frozen
-        if adopted:
-            service.spawn(self._bring_to_life(adopted))
+        if orphans := [incident for incident in adopted if incident.state is not Standing.RESOLVED]:
+            service.spawn(self._bring_to_life(orphans))
 
     async def _bring_to_life(self, adopted: Sequence[LiveIncident]) -> None:
         """Incidents of another node: its operators' phones, its devices, its recordings, as far as we reach them."""

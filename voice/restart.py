@@ -58,7 +58,8 @@ async def adopt(open_rows: Sequence[IncidentRow], store: Store, desk: Desk) -> l
     for row in open_rows:
         incident = await _revive(row, store, desk)
         legs = [leg for leg in await store.read(partial(rows.legs, incident_id=row.id)) if leg.ended_at is None]
-        incident.note("node_took_over", {"nodes": sorted({leg.node or "" for leg in legs})})
+        if row.state is not State.RESOLVED:
+            incident.note("node_took_over", {"nodes": sorted({leg.node for leg in legs if leg.node})})
         _close_legs(Unfinished(tuple(legs), ()), desk)
         adopted.append(incident)
     return adopted

@@ -60,6 +60,7 @@ from voice.escalation.events import (
 )
 from voice.escalation.state import Decision, Facts, Phase, State, rebased
 from voice.escalation.turn import Turn
+from voice.incidents import lifecycle
 
 
 def begin(incident: str, facts: Facts, opened_at: datetime) -> State:
@@ -129,6 +130,7 @@ def _when_done(turn: Turn, event: Event) -> None:
     """Only a person opens it again. What a control room says late is kept all the same."""
     match event:
         case Reopened():
+            turn.change(lifecycle.State.OPEN, event.by)
             turn.set(phase=Phase.ESCALATING, alone_since=turn.now, confirm_only=False, technical=False)
             turn.set(emergency=control_room.renewed(turn.state.emergency), operators_ring=False, sent=())
             steps.from_the_top(turn)
