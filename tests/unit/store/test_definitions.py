@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, insert
@@ -12,6 +12,7 @@ from config.plans import Contact, Plan
 from voice.errors import DefinitionConflict, InvalidDefinition
 from voice.incidents.kinds import Kind
 from voice.store import schema
+from voice.store.database import database
 from voice.store.definitions import (
     Definition,
     DefinitionKind,
@@ -23,9 +24,8 @@ from voice.store.definitions import (
     put,
     remove,
 )
-from voice.store.engine import engine
+from voice.store.engine import Database
 
-T = TypeVar("T")
 AT = datetime(2026, 3, 1, 9, tzinfo=UTC)
 LATER = AT + timedelta(days=1)
 
@@ -55,11 +55,23 @@ WHOLE = file(
 )
 
 
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def prepared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Database:
+    url = f"sqlite:///{tmp_path_factory.mktemp('definitions')}/earshot.db"
+    if request.param == "postgresql":
+        server = request.getfixturevalue("postgres")
+        url = server.url(server.new_database())
+    made = database(url)
+    made.prepare()
+    return made
+
+
 @pytest.fixture
-def connection() -> Iterator[Connection]:
-    with engine(None, mode="rw").connect() as connection, connection.begin():
-        schema.metadata.create_all(connection)
+def connection(prepared: Database) -> Iterator[Connection]:
+    """In a transaction that is undone."""
+    with prepared.write() as connection, connection.begin() as transaction:
         yield connection
+        transaction.rollback()
 
 
 def versions(found: list[Definition]) -> list[tuple[str, str, int]]:
