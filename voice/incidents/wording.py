@@ -122,6 +122,20 @@ def _ringing_ended(facts: _Facts) -> str:
     return f"rings {facts['operator']} no more: {facts['outcome']}"
 
 
+def _rung_by(facts: _Facts) -> str:
+    way = f"by trunk {facts['trunk']}" if facts.get("trunk") else "directly"
+    return f"rings the control room ({facts['route']}) {way}"
+
+
+def _not_reached(facts: _Facts) -> str:
+    return f"certainly did not reach the control room: {facts.get('why') or facts['status']}"
+
+
+def _perhaps_reached(facts: _Facts) -> str:
+    again = f"; calls again in {facts['again_after']} s" if facts.get("again_after") else ""
+    return f"DOES NOT KNOW whether the control room was reached: {facts['why']}{again}"
+
+
 def _message_sent(facts: _Facts) -> str:
     link = ", with a link" if facts.get("link") else ""
     return f"sent {facts['contact']} a message by {facts['channel']}{link}"
@@ -170,6 +184,20 @@ _TOLD: Mapping[str, str | Callable[[_Facts], str]] = {
     "memo_heard": "listens to the spoken memo",
     "passed_on": "passes the alarm on",
     "code_word_wrong": "gives a wrong code word; {left} tries are left",
+    # the call to the emergency services
+    "emergency_awaits_confirmation": "asks a person whether the emergency services ({route}) are to be called",
+    "emergency_waits": "calls the emergency services ({route}) by itself at {until}, unless somebody has the alarm",
+    "emergency_placed": "has the emergency services called ({route})",
+    "emergency_under_way": "asks for the emergency services, which are being called already",
+    "emergency_impossible": "cannot have the emergency services called: {why}",
+    "control_room_rung": _rung_by,
+    "control_room_answered": "is answered by the control room ({route})",
+    "emergency_answered": "tells the control room ({route}) what is known",
+    "control_room_connected": "connects the control room with the incident; the worker does not hear it",
+    "emergency_confirmed": "has the alarm: {proof}",
+    "emergency_failed": _not_reached,
+    "emergency_indeterminate": _perhaps_reached,
+    "emergency_call_ended": "is off the call with the control room",
     # messages beside calls
     "message_sent": _message_sent,
     "message_failed": "could not send {contact} a message by {channel}: {why}",

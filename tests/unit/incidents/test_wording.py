@@ -55,6 +55,13 @@ def test_everybody_has_a_name(actor: str, name: str) -> None:
             "answers the device within 2000 ms and stays silent; the incident is not on disk yet",
         ),
         (entry("operator_rung", operator="olga"), "rings Olga"),
+        (entry("control_room_rung", route="police", trunk="kpn"), "rings the control room (police) by trunk kpn"),
+        (entry("control_room_rung", route="police", trunk=None), "rings the control room (police) directly"),
+        (entry("emergency_failed", status=503), "certainly did not reach the control room: 503"),
+        (
+            entry("emergency_indeterminate", why="it fell silent", again_after=120.0),
+            "DOES NOT KNOW whether the control room was reached: it fell silent; calls again in 120.0 s",
+        ),
         (entry("ringing_ended", operator="olga", outcome="no_answer"), "rings Olga no more: no answer"),
         (entry("call_back_failed", cause="rejected", status=486), "could not reach the device: rejected 486"),
         (entry("call_back_failed", leg="a1", why="no port"), "could not reach the device: no port"),
