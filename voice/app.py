@@ -6,11 +6,9 @@ the simulated network of `voice.sim`.
 
 import asyncio
 import gc
-import random
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -21,14 +19,11 @@ from ivr.cache import CachedSpeaker
 from voice.alarm import Desk, call_back
 from voice.assembly import EscalationDesk
 from voice.call import Calls
-from voice.clock import Clock, SystemClock
 from voice.contacts import Contacts
 from voice.directory import Directory
-from voice.entropy import PooledRandom
 from voice.errors import ConfigurationError, StoreUnavailable
 from voice.escalation.events import Resolved
 from voice.http import HttpServer
-from voice.incidents.identifiers import Identifiers
 from voice.incidents.lifecycle import State
 from voice.interlock import Interlock
 from voice.journal import Journal
@@ -37,37 +32,26 @@ from voice.listening_session import SessionHooks
 from voice.live_incidents import LiveIncident, LiveIncidents
 from voice.logs import set_up_logging
 from voice.media.clock import MediaClock
-from voice.media.disk import DiskThread, DiskWriter
 from voice.media.recorder import Recorder
 from voice.media.room import Room
-from voice.messages.channel import Channel
-from voice.messages.configured import channels
 from voice.messages.links import PREFIX
 from voice.metrics import Metrics
 from voice.operators import Operators
+from voice.outside import Outside, enrolled, real, with_what_the_store_defines
 from voice.ratelimit import RateLimit
 from voice.restart import TakenUp, announce, begin_missing, call_devices_back, mend_recordings, take_up
-from voice.rtp.transport import RtpPorts, UdpPorts, raise_file_limit
+from voice.rtp.transport import raise_file_limit
 from voice.sip.core import Identity, Limits, SessionTimerPolicy
 from voice.sip.digest import Authenticator
 from voice.sip.endpoint import Endpoint
 from voice.sip.flow import Flow
-from voice.sip.locality import Locality
 from voice.sip.message import Request
 from voice.sip.registrar import Registrar
 from voice.sip.session import InviteSession
 from voice.sip.timers import Timing
-from voice.sip.tls import client_context, server_context
-from voice.sip.trace import Trace
-from voice.sip.transport import SocketTransport, Transport
 from voice.sip.useragent import MessageReply
-from voice.speaking import Speech, open_speech
-from voice.store import definitions
 from voice.store import incidents as rows
-from voice.store.database import is_shared
-from voice.store.nodes import enroll
 from voice.store.sole_use import sole_use
-from voice.store.store import Store
 from voice.switchboard import Switchboard
 from voice.trunks import Trunks
 from voice.webhooks import HttpPoster, Subscriptions, Webhooks
@@ -82,34 +66,6 @@ TRACE_INTERVAL = 0.03
 
 FULL_ROUNDS = 200
 """Rounds over what is young between two full rounds of the garbage collector; Python's own figure is 10."""
-
-InThread = Callable[[Callable[[], Any]], Coroutine[Any, Any, Any]]
-
-
-@dataclass(slots=True)
-class Outside:
-    """Everything of the world that a service touches."""
-
-    transport: Transport
-    ports: Callable[[str], RtpPorts]
-    """RTP ports that a peer at this host can reach."""
-    media_host: Callable[[str, str], str]
-    """(host that a socket is bound to, the peer's host) to the host that SDP names."""
-    store: Store
-    disk: DiskWriter
-    clock: Clock
-    random: random.Random
-    in_thread: InThread
-    """Runs slow work (reading long files) where it does not stop the media clock."""
-    identifiers: Identifiers
-    speech: Speech
-    channels: Mapping[str, Channel] = field(default_factory=dict)
-    """Messages beside calls, by `Send.channel`."""
-    subscriptions: Subscriptions | None = None
-    """Webhooks, if there are any; the store tells them of every entry."""
-    sole: bool = True
-    """No other process can use the store."""
-    trace: Trace | None = None
 
 
 class Service:
@@ -381,10 +337,10 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
     """
     raise_file_limit()
     with sole_use(settings.store.url):
-        outside = _real(settings, asyncio.get_running_loop())
+        outside = real(settings, asyncio.get_running_loop())
         if not outside.sole:
-            outside.identifiers = await _enrolled(settings, outside)
-        settings = await _with_what_the_store_defines(settings, outside)
+            outside.identifiers = await enrolled(settings, outside)
+        settings = await with_what_the_store_defines(settings, outside)
         service = Service(settings, outside)
         http = _http_server(settings, service)
         _keep_the_collector_short()
@@ -447,100 +403,6 @@ def _say_ready(settings: Settings) -> None:
         operators=len(settings.operators),
         recordings=str(settings.recordings.directory),
     )
-
-
-def _real(settings: Settings, loop: asyncio.AbstractEventLoop) -> Outside:
-    sip, rtp = settings.sip, settings.rtp
-    try:
-        settings.recordings.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        raise ConfigurationError(
-            f"recordings.directory: {settings.recordings.directory} cannot be made: {error.strerror}"
-        ) from error
-    clock = SystemClock()
-    near = [str(network) for network in sip.trusted_networks]
-    audio = Locality(rtp.public_address or sip.public_address, near)
-    by_family = _ports(settings)
-    by_family.check()
-    subscriptions = Subscriptions(settings.webhooks) if settings.webhooks else None
-    sole, random = not is_shared(settings.store.url), PooledRandom()
-    transport = SocketTransport(
-        udp=sip.udp,
-        tcp=sip.tcp,
-        tls=sip.tls,
-        tls_context=server_context(sip.certificate, sip.private_key) if sip.certificate else None,
-        client_context=client_context(sip.ca),
-        locality=Locality(sip.public_address, near),
-    )
-    return Outside(
-        transport=transport,
-        ports=by_family.for_peer,
-        media_host=lambda bound, remote: audio.host(bound, remote, loop.time()),
-        store=Store(
-            settings.store.url,
-            node=None if sole else settings.node.name,
-            on_entry=subscriptions.on_entry if subscriptions else None,
-        ),
-        disk=DiskThread(loop.call_soon_threadsafe, total_limit=settings.recordings.memory_limit_mb << 20),
-        clock=clock,
-        random=random,
-        in_thread=lambda work: asyncio.to_thread(work),
-        identifiers=Identifiers(random),
-        speech=open_speech(settings.speech),
-        channels=channels(settings.messages, clock),
-        subscriptions=subscriptions,
-        sole=sole,
-        trace=_trace(settings, clock),
-    )
-
-
-async def _with_what_the_store_defines(settings: Settings, outside: Outside) -> Settings:
-    """What the file defines is written down as a version; what the store defines besides is added."""
-    try:
-        await outside.store.run(partial(definitions.keep_file, settings=settings, at=outside.clock.now()))
-        stored = await outside.store.read(definitions.definitions)
-    except StoreUnavailable as error:
-        log.error("only what the configuration file defines is known", why=str(error))
-        return settings
-    return definitions.merge(settings, stored, lambda line: log.warning("not used", why=line))
-
-
-async def _enrolled(settings: Settings, outside: Outside) -> Identifiers:
-    """Nodes that share a store give names that never meet: each has a slot."""
-    node = settings.node
-    enrolling = partial(enroll, node_id=node.name, now=outside.clock.now(), lease_seconds=node.lease_seconds)
-    return Identifiers(outside.random, (await outside.store.run(enrolling)).slot)
-
-
-def _trace(settings: Settings, clock: Clock) -> Trace | None:
-    sip = settings.sip
-    if not sip.trace:
-        return None
-    personal, bodies = settings.log.personal_data, sip.trace_bodies
-    if sip.trace_directory is None:
-        return Trace(clock, personal=personal, bodies=bodies)
-    return Trace.to_directory(sip.trace_directory, clock, personal=personal, bodies=bodies)
-
-
-@dataclass(slots=True)
-class _Ports:
-    """RTP ports of the configured address, and, for peers of the other family, of the wildcard."""
-
-    own: UdpPorts
-    other: UdpPorts
-
-    def for_peer(self, host: str) -> UdpPorts:
-        return self.own if (":" in host) == (":" in self.own.host) else self.other
-
-    def check(self) -> None:
-        self.own.check()
-
-
-def _ports(settings: Settings) -> _Ports:
-    rtp = settings.rtp
-    first, last = rtp.ports.first, rtp.ports.last
-    wildcard = "0.0.0.0" if ":" in rtp.address else "::"
-    return _Ports(UdpPorts(rtp.address, first, last), UdpPorts(wildcard, first, last))
 
 
 def _http_server(settings: Settings, service: Service) -> HttpServer | None:

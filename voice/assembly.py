@@ -30,7 +30,8 @@ from voice.store import incidents as rows
 from voice.store.escalations import SqlLedger, leave
 
 if TYPE_CHECKING:
-    from voice.app import Outside, Service
+    from voice.app import Service
+    from voice.outside import Outside
 
 
 class EscalationDesk:

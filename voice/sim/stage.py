@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from config.models import Settings
-from voice.app import Outside, Service
+from voice.app import Service
 from voice.incidents.identifiers import Identifiers
 from voice.media.disk import InlineDisk
 from voice.media.segment import FileSystem, SystemFiles
+from voice.outside import Outside
 from voice.sim.exchange import SimExchange
 from voice.sim.habits import Habits
 from voice.sim.link import Link
