@@ -111,6 +111,7 @@ class Leg:
             incident_id=incident_id,
             role=_ROWS[self.role],
             operator_id=self.operator_id,
+            contact_id=self.contact_id,
             call_id=call_id,
             peer=peer,
             codec=None,
