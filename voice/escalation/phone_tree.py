@@ -187,6 +187,7 @@ class PhoneTree:
             caller_id=customer.caller_id if customer else None,
             display_name=offer.alarm.customer,
             headers=(("Priority", "emergency"), ("Subject", f"{offer.incident.kind.value} {offer.incident.id}")),
+            priority=offer.incident.priority,
             on_ringing=lambda: offer.report(Rings(command.leg)),
         )
 
