@@ -135,7 +135,7 @@ class Interlock:
 
     def _look(self, uri: str, by_trunk: bool) -> bool:
         text = _plain(uri)
-        if text is _UNREADABLE or text.startswith("urn:") or re.search(r"\burn:service|\bsos\.[a-z]", text):
+        if text is _UNREADABLE or text.startswith("urn:") or re.search(r"\burn:(service|nena|emergency)", text):
             return True
         return any(self._leads_to_help(word, by_trunk) for word in _words(uri))
 
@@ -153,13 +153,12 @@ _UNREADABLE = "\0"
 def _plain(text: str) -> str:
     """Escapes undone, letters small, digits of every script as ASCII, marks and invisible characters left out."""
     for _ in range(_TOO_DEEP):
-        decoded = unquote(text, errors="replace")
+        decoded = unicodedata.normalize("NFKC", unquote(text, errors="replace"))
         if decoded == text:
             break
         text = decoded
     else:
         return _UNREADABLE
-    text = unicodedata.normalize("NFKC", text)
     kept = (c for c in text if unicodedata.category(c) not in ("Cf", "Cc", "Mn", "Me", "Cn", "Co"))
     return "".join(str(unicodedata.digit(c, c)) for c in kept).casefold().strip()
 
@@ -180,7 +179,7 @@ def _words(uri: str) -> Iterator[str]:
     if not at and scheme.strip().lower() not in ("sip", "sips"):
         user, host = rest, ""
     yield from _split(_plain(user))
-    yield from _in_context(_plain(user))
+    yield from _in_context(_plain(f"{user};{host}"))
     yield from _split(_plain(headers))
     yield from _hosts(_plain(host))
 
