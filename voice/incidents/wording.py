@@ -4,8 +4,9 @@
 An entry that is not known here is told by its kind and its details, so that nothing is ever left out.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, tzinfo
 from typing import Any
 
 from voice.incidents.timeline import Entry
@@ -21,6 +22,11 @@ class Names:
     workers: Mapping[str, str] = field(default_factory=dict)
     legs: Mapping[str, str] = field(default_factory=dict)
     """Leg to who is on it."""
+    contacts: Mapping[str, str] = field(default_factory=dict)
+    routes: Mapping[str, str] = field(default_factory=dict)
+    """Routes to emergency services."""
+    zone: tzinfo | None = None
+    """In which times are told; None: that of this computer."""
 
 
 def who(actor: str, names: Names) -> str:
@@ -31,19 +37,45 @@ def who(actor: str, names: Names) -> str:
             return OURSELVES
         case "operator":
             return names.operators.get(identifier, identifier)
+        case "contact":
+            return names.contacts.get(identifier, identifier)
+        case "emergency":
+            return names.routes.get(identifier, identifier)
         case "device":
             return identifier
+        case "shell":
+            return f"{identifier} (command line)"
         case _:
             return actor
 
 
 def what(entry: Entry, names: Names) -> str:
     """What was done, as the rest of a sentence that begins with `who`."""
-    told = _TOLD.get(entry.kind)
+    return said(entry.kind, entry.detail, names)
+
+
+def said(kind: str, detail: Mapping[str, Any], names: Names) -> str:
+    """The same of something that stands on no timeline."""
+    told = _TOLD.get(kind)
     if told is None:
-        return _by_its_details(entry)
-    facts = _Facts(entry.detail, names)
+        return _by_its_details(kind, detail)
+    facts = _Facts(detail, names)
     return told(facts) if callable(told) else told.format_map(facts)
+
+
+ALARMING = frozenset(
+    {
+        "duress_word",
+        "emergency_failed",
+        "emergency_impossible",
+        "emergency_indeterminate",
+        "ended_without_human",
+        "engine_fault",
+        "nobody_reached",
+        "timeline_gap",
+    }
+)
+"""Entries that somebody must see: help may not come unless a person does something."""
 
 
 class _Facts(dict[str, Any]):
@@ -57,12 +89,31 @@ class _Facts(dict[str, Any]):
             self["operator"] = names.operators.get(str(detail["operator"]), detail["operator"])
         if "worker" in detail:
             self["worker"] = names.workers.get(str(detail["worker"]), detail["worker"])
+        if "contact" in detail:
+            self["contact"] = names.contacts.get(str(detail["contact"]), detail["contact"])
+        for key in ("route", "emergency"):
+            if key in detail:
+                self[key] = names.routes.get(str(detail[key]), detail[key])
+        for key in ("by", "to"):
+            if key in detail:
+                self[key] = who(str(detail[key]), names)
+        for key in ("rings", "messages"):
+            if key in detail:
+                self[key] = _people(detail[key], names)
+        if "until" in detail:
+            self["until"] = f"{datetime.fromisoformat(str(detail['until'])).astimezone(names.zone):%H:%M:%S}"
         for key in ("kind", "outcome", "cause", "reason"):
             if key in detail:
                 self[key] = str(detail[key]).replace("_", " ")
 
     def __missing__(self, key: str) -> str:
         return "…"
+
+
+def _people(ids: Iterable[Any], names: Names) -> str:
+    """`the operators, Anna Jansen and Bob`."""
+    told = ["the operators" if id == "operators" else names.contacts.get(str(id), str(id)) for id in ids]
+    return " and ".join(part for part in (", ".join(told[:-1]), *told[-1:]) if part) or "nobody"
 
 
 _PROOF = {
@@ -141,6 +192,51 @@ def _message_sent(facts: _Facts) -> str:
     return f"sent {facts['contact']} a message by {facts['channel']}{link}"
 
 
+def _step(facts: _Facts) -> str:
+    """A step of the plan begins; or somebody outside has the alarm now."""
+    if "to" in facts:
+        return "takes the alarm over"
+    place = f"step {facts['step']}"
+    place += "".join(f", {name} {facts[name]}" for name in ("round", "lap") if facts.get(name, 1) != 1)
+    return f"comes to {place}: {_done_in(facts)}"
+
+
+def _done_in(facts: _Facts) -> str:
+    if "messages" in facts:
+        return f"messages to {facts['messages']}"
+    if "emergency" in facts:
+        return f"the emergency call to {facts['emergency']}"
+    return f"waits {facts['waits']:g} s" if "waits" in facts else f"rings {facts['rings']}"
+
+
+def _contact_rung(facts: _Facts) -> str:
+    number = facts.get("number", 1)
+    return f"rings {facts['contact']}" + (f", number {number}" if number != 1 else "")
+
+
+def _contact_leg_ended(facts: _Facts) -> str:
+    more = " ".join(str(facts[key]) for key in ("status", "why") if facts.get(key))
+    return f"rings {facts['contact']} no more: {facts['outcome']}" + (f" ({more})" if more else "")
+
+
+def _by_link(facts: _Facts) -> str:
+    return "takes the alarm by following the link" if facts.get("counts") else "follows the link: has read the message"
+
+
+def _resolved(facts: _Facts) -> str:
+    note = f" (“{facts['note']}”)" if facts.get("note") else ""
+    return f"resolves the incident: {facts['reason']}{note}"
+
+
+def _took_over(facts: _Facts) -> str:
+    nodes = [str(node) for node in facts.get("nodes", ()) if node]
+    return "goes on with the incident in place of " + (", ".join(nodes) or "another node")
+
+
+def _would_call(facts: _Facts) -> str:
+    return f"would call {facts['route']} now" + (", by itself" if facts.get("by") == "plan" else "")
+
+
 def _back_on_disk(facts: _Facts) -> str:
     lost = f"; {facts['lost_ms']} ms were lost" if facts.get("lost_ms") else ""
     return f"writes the recording of {facts['leg']} to disk again{lost}"
@@ -184,6 +280,30 @@ _TOLD: Mapping[str, str | Callable[[_Facts], str]] = {
     "memo_heard": "listens to the spoken memo",
     "passed_on": "passes the alarm on",
     "code_word_wrong": "gives a wrong code word; {left} tries are left",
+    "duress_word": "gives the duress word: this person is being forced",
+    # the plan
+    "escalated": _step,
+    "contact_rung": _contact_rung,
+    "contact_rings": "hears that the telephone of {contact} rings",
+    "contact_answered": "hears {contact} pick up, and asks for the key",
+    "contact_leg_ended": _contact_leg_ended,
+    "taken": "takes the alarm ({proof})",
+    "taker_hung_up": "hangs up, and has {follow_up} s to have it closed",
+    "acknowledged_by_link": _by_link,
+    "follow_up_missed": "has not seen {by} close it in time",
+    "escalation_resumed": "goes on with the plan: {why}",
+    "nobody_on_duty": "finds nobody at step {step}",
+    "lap_ended": "has come to the end of the plan, and starts again in {pause} s",
+    "ended_without_human": "has come to the end of the plan without a human, as agreed in “{agreement}”",
+    "nobody_reached": "has not made any telephone of the whole plan ring",
+    "worker_safe": "hears that the worker is safe ({proof}); the incident stays open",
+    "state_kept": "came too late for {wanted}: {why}",
+    "engine_fault": "met a fault of its own in step {step} of the plan, and begins it anew",
+    "timeline_gap": "could not write what happened: {why}",
+    # what would be done, in a simulation
+    "would_send": "would send {contact} a message by {channel}",
+    "would_call": _would_call,
+    "would_raise": "would raise a technical alarm: {why}",
     # the call to the emergency services
     "emergency_awaits_confirmation": "asks a person whether the emergency services ({route}) are to be called",
     "emergency_waits": "calls the emergency services ({route}) by itself at {until}, unless somebody has the alarm",
@@ -206,7 +326,7 @@ _TOLD: Mapping[str, str | Callable[[_Facts], str]] = {
     "in_progress": "deals with it (in progress)",
     "handed_over": "takes the alarm over",
     "given_back": "leaves it to the queue: it rings again ({why})",
-    "resolved": "resolves the incident: {reason}",
+    "resolved": _resolved,
     "reopened": "opens the incident again",
     # media
     "gate_opened": "opens the way to {leg}",
@@ -223,6 +343,7 @@ _TOLD: Mapping[str, str | Callable[[_Facts], str]] = {
     "storage_back": _back_on_disk,
     "media_fault": "met a fault of its own in the call of {leg}: {error}",
     # a crash
+    "node_took_over": _took_over,
     "service_restarted": "was started anew: the incident is open and rings",
     "leg_lost": "had lost the call of the {role} when it stopped",
     "earlier_audio_not_heard": "could not let the earlier audio be heard: {why}; it is in the recording",
@@ -230,6 +351,6 @@ _TOLD: Mapping[str, str | Callable[[_Facts], str]] = {
 }
 
 
-def _by_its_details(entry: Entry) -> str:
-    details = ", ".join(f"{key} {value}" for key, value in entry.detail.items() if value not in (None, "", [], {}))
-    return entry.kind.replace("_", " ") + (f": {details}" if details else "")
+def _by_its_details(kind: str, detail: Mapping[str, Any]) -> str:
+    details = ", ".join(f"{key} {value}" for key, value in detail.items() if value not in (None, "", [], {}))
+    return kind.replace("_", " ") + (f": {details}" if details else "")

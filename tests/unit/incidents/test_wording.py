@@ -4,16 +4,24 @@ import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
 import voice
 from voice.incidents.lifecycle import TRANSITIONS
 from voice.incidents.timeline import GENESIS, Entry, chain
-from voice.incidents.wording import _TOLD, Names, what, who
+from voice.incidents.wording import _TOLD, ALARMING, Names, what, who
 from voice.legs import ENTRY
 
-NAMES = Names(operators={"olga": "Olga"}, workers={"anna": "Anna"}, legs={"a1": "the device"})
+NAMES = Names(
+    operators={"olga": "Olga"},
+    workers={"anna": "Anna"},
+    legs={"a1": "the device"},
+    contacts={"bob": "Bob", "chris": "Chris"},
+    routes={"police": "Police"},
+    zone=ZoneInfo("Europe/Amsterdam"),
+)
 
 
 def entry(kind: str, /, **detail: Any) -> Entry:
@@ -29,6 +37,10 @@ def entry(kind: str, /, **detail: Any) -> Entry:
         ("operator:piet", "piet"),
         ("device:badge-7", "badge-7"),
         ("unknown caller", "unknown caller"),
+        ("contact:bob", "Bob"),
+        ("contact:gone", "gone"),
+        ("emergency:police", "Police"),
+        ("shell:root", "root (command line)"),
     ],
 )
 def test_everybody_has_a_name(actor: str, name: str) -> None:
@@ -66,6 +78,32 @@ def test_everybody_has_a_name(actor: str, name: str) -> None:
         (entry("call_back_failed", cause="rejected", status=486), "could not reach the device: rejected 486"),
         (entry("call_back_failed", leg="a1", why="no port"), "could not reach the device: no port"),
         (entry("resolved", reason="false"), "resolves the incident: false"),
+        (entry("resolved", reason="genuine", note="at home"), "resolves the incident: genuine (“at home”)"),
+        (
+            entry("escalated", step=2, round=1, lap=1, rings=["operators", "bob", "gone"]),
+            "comes to step 2: rings the operators, Bob and gone",
+        ),
+        (entry("escalated", step=2, round=2, lap=3, rings=[]), "comes to step 2, round 2, lap 3: rings nobody"),
+        (entry("escalated", step=3, round=1, lap=1, messages=["bob"]), "comes to step 3: messages to Bob"),
+        (entry("escalated", step=4, round=1, lap=1, waits=15.0), "comes to step 4: waits 15 s"),
+        (entry("escalated", step=5, emergency="police"), "comes to step 5: the emergency call to Police"),
+        (entry("escalated", to="emergency:police"), "takes the alarm over"),
+        (entry("contact_rung", contact="bob", number=1), "rings Bob"),
+        (entry("contact_rung", contact="bob", number=2), "rings Bob, number 2"),
+        (entry("contact_leg_ended", contact="bob", outcome="no answer"), "rings Bob no more: no answer"),
+        (
+            entry("contact_leg_ended", contact="bob", outcome="failed", status=503, why="Service Unavailable"),
+            "rings Bob no more: failed (503 Service Unavailable)",
+        ),
+        (entry("acknowledged_by_link", contact="bob", counts=True), "takes the alarm by following the link"),
+        (entry("acknowledged_by_link", contact="bob", counts=False), "follows the link: has read the message"),
+        (entry("follow_up_missed", by="contact:bob"), "has not seen Bob close it in time"),
+        (
+            entry("emergency_waits", route="police", until="2026-03-01T12:00:30+00:00"),
+            "calls the emergency services (Police) by itself at 13:00:30, unless somebody has the alarm",
+        ),
+        (entry("node_took_over", nodes=["a", ""]), "goes on with the incident in place of a"),
+        (entry("would_call", route="police", by="plan"), "would call Police now, by itself"),
         (entry("storage_back", leg="a1", lost_ms=0), "writes the recording of the device to disk again"),
         (
             entry("storage_back", leg="a1", lost_ms=20),
@@ -89,9 +127,15 @@ def test_a_detail_that_is_missing_is_no_error() -> None:
 def test_everything_that_the_service_writes_has_words() -> None:
     written = set(ENTRY.values()) | set(TRANSITIONS.values())
     package = Path(voice.__file__).parent
-    for path in (*package.glob("*.py"), *package.glob("store/*.py")):
+    for path in (
+        path for folder in (".", "store", "escalation", "messages") for path in package.glob(f"{folder}/*.py")
+    ):
         source = path.read_text(encoding="utf-8")
-        written |= set(re.findall(r'\.note\(\s*"(\w+)"', source))
+        written |= set(re.findall(r'\bnote\(\s*"(\w+)"', source))
+        written |= set(re.findall(r'\bNote\("(\w+)"', source))
+        written |= set(re.findall(r'\._note\((?:self\.)?\w+, "(\w+)"', source))
         written |= set(re.findall(r'\bkind="(\w+)"', source))
     assert {"opened", "leg_lost", "talk_on", "storage_fault", "given_back"} <= written
+    assert {"contact_rung", "emergency_failed", "message_sent", "timeline_gap", "control_room_rung"} <= written
+    assert written >= ALARMING
     assert written - set(_TOLD) == set()
