@@ -67,8 +67,8 @@ def test_everybody_has_a_name(actor: str, name: str) -> None:
             "answers the device within 2000 ms and stays silent; the incident is not on disk yet",
         ),
         (entry("operator_rung", operator="olga"), "rings Olga"),
-        (entry("control_room_rung", route="police", trunk="kpn"), "rings the control room (police) by trunk kpn"),
-        (entry("control_room_rung", route="police", trunk=None), "rings the control room (police) directly"),
+        (entry("control_room_rung", route="police", trunk="kpn"), "rings the control room (Police) by trunk kpn"),
+        (entry("control_room_rung", route="police", trunk=None), "rings the control room (Police) directly"),
         (entry("emergency_failed", status=503), "certainly did not reach the control room: 503"),
         (
             entry("emergency_indeterminate", why="it fell silent", again_after=120.0),
