@@ -16,6 +16,7 @@ from voice.cli import playing, showing
 from voice.errors import ConfigurationError
 from voice.incidents.lifecycle import State
 from voice.incidents.timeline import verify as verify_chain
+from voice.store import escalations
 from voice.store import incidents as rows
 from voice.store.reading import reading
 
@@ -81,9 +82,10 @@ def incident(options: Namespace, settings_of: SettingsOf) -> int:
 def _follow(connection: Connection, options: Namespace, settings: Settings) -> int:
     with connection.begin():
         row = rows.incident(connection, options.incident)
+        escalation = escalations.escalation(connection, row.id)
     console, last = Console(highlight=False, soft_wrap=True), 0
     if not options.json:
-        console.print(showing.headline(row, settings))
+        console.print(showing.headline(row, settings, escalation))
     while True:
         with connection.begin():
             state = rows.incident(connection, row.id).state
@@ -151,4 +153,4 @@ def verify(options: Namespace, settings_of: SettingsOf) -> int:
 def demo(options: Namespace, settings_of: SettingsOf) -> int:
     from voice.sim.demo import run
 
-    return int(run(keep=options.keep) or 0)
+    return int(run(keep=options.keep, escalation=options.escalation) or 0)

@@ -1,8 +1,8 @@
 """Incidents as people read them, and as programs do."""
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,12 @@ from sqlalchemy import Connection
 
 from config.settings import Settings
 from voice.errors import ConfigurationError
+from voice.escalation.state import EmergencyStatus
+from voice.escalation.state import State as Escalation
 from voice.incidents.lifecycle import State
 from voice.incidents.timeline import Entry, timestamp
-from voice.incidents.wording import Names, what, who
+from voice.incidents.wording import ALARMING, Names, what, who
+from voice.store import escalations
 from voice.store import incidents as rows
 from voice.store.rows import IncidentRow, LegRow, RecordingRow
 
@@ -28,6 +31,7 @@ STYLE = {
     State.IN_PROGRESS: "yellow",
     State.RESOLVED: "green",
 }
+RED = "bold red"
 
 
 def plain(row: IncidentRow | LegRow | RecordingRow | Entry) -> dict[str, Any]:
@@ -50,6 +54,7 @@ class Story:
     legs: Sequence[LegRow]
     recordings: Sequence[RecordingRow]
     linked: Sequence[str]
+    escalation: Escalation | None = None
 
     def plain(self) -> dict[str, Any]:
         return plain(self.incident) | {
@@ -70,9 +75,9 @@ class Story:
                 f"{at:%H:%M:%S}.{at.microsecond // 1000:03d}",
                 f"+{_elapsed(entry.time - self.incident.opened_at)}",
                 Text(who(entry.actor, names), style="bold"),
-                escape(what(entry, names)),
+                _said(entry, names),
             )
-        return Group(headline(self.incident, settings), happened, self._calls(names))
+        return Group(headline(self.incident, settings, self.escalation), happened, self._calls(names))
 
     def _calls(self, names: Names) -> Table:
         calls = _table("call of", "from", "until", "Call-ID (for `earshot trace`)")
@@ -125,12 +130,26 @@ def _table(*headings: str) -> Table:
 
 def names_of(settings: Settings, legs: Sequence[LegRow]) -> Names:
     """How the people of an incident, and its legs, are called."""
-    operators = {operator.id: operator.name for operator in settings.operators}
-    return Names(
-        operators=operators,
+    names = Names(
+        operators={operator.id: operator.name for operator in settings.operators},
         workers={worker.id: worker.name for worker in settings.workers},
-        legs={leg.id: operators.get(leg.operator_id or "", leg.operator_id or "the device") for leg in legs},
+        contacts={contact.id: contact.name for contact in settings.contacts},
+        routes={route.id: route.name for route in settings.emergency_routes},
     )
+    return replace(names, legs={leg.id: _on(leg, names) for leg in legs})
+
+
+def _on(leg: LegRow, names: Names) -> str:
+    """Who is on a leg."""
+    match leg.role:
+        case "operator":
+            return names.operators.get(leg.operator_id or "", leg.operator_id or "an operator")
+        case "contact":
+            return names.contacts.get(leg.contact_id or "", leg.contact_id or "a contact")
+        case "emergency":
+            return next(iter(names.routes.values())) if len(names.routes) == 1 else "the control room"
+        case "device":
+            return "the device"
 
 
 def story(connection: Connection, incident_id: str) -> Story:
@@ -141,6 +160,7 @@ def story(connection: Connection, incident_id: str) -> Story:
         legs=rows.legs(connection, incident_id),
         recordings=rows.recordings(connection, incident_id),
         linked=rows.linked(connection, incident_id),
+        escalation=escalations.escalation(connection, incident_id),
     )
 
 
@@ -176,20 +196,37 @@ def incident_table(found: Sequence[IncidentRow], settings: Settings) -> Table:
     return table
 
 
-def headline(row: IncidentRow, settings: Settings) -> Text:
-    """One incident in one line."""
+def headline(row: IncidentRow, settings: Settings, escalation: Escalation | None = None) -> Text:
+    """One incident in one line; in red what a person must see to."""
     text = Text(f"{row.id}  {row.kind} (priority {row.priority})  ", style="bold")
     text.append(_state(row), STYLE[row.state])
     text.append(f"  {_who(row, settings)}  opened {row.opened_at.astimezone():%Y-%m-%d %H:%M:%S %Z}")
+    for alarming in _alarming(row, escalation):
+        text.append(f"\n{alarming}", RED)
     return text
+
+
+def _alarming(row: IncidentRow, escalation: Escalation | None) -> Iterator[str]:
+    """What the plan cannot see to by itself."""
+    if escalation is None or row.state is State.RESOLVED:
+        return
+    if escalation.exhausted:
+        yield "The plan has ended, and no human has the alarm."
+    if escalation.emergency.status is EmergencyStatus.INDETERMINATE:
+        yield "It is not known whether the emergency services were reached."
 
 
 def entry_line(entry: Entry, row: IncidentRow, names: Names) -> Text:
     """One entry in one line."""
     text = Text(f"+{_elapsed(entry.time - row.opened_at):>9}  ", style="dim")
     text.append(f"{who(entry.actor, names):<16} ", "bold not dim")
-    text.append(what(entry, names), "not dim")
+    text.append(_said(entry, names))
     return text
+
+
+def _said(entry: Entry, names: Names) -> Text:
+    """What happened, in red if somebody must see it."""
+    return Text(what(entry, names), RED if entry.kind in ALARMING else "not dim")
 
 
 def _who(row: IncidentRow, settings: Settings) -> str:
