@@ -1,29 +1,40 @@
 """Stories of escalations: people with telephones behind a trunk, and what they do when an alarm reaches them.
 
-    @tale(plan=[ring("operators", 20), ring("contact:anna", 30)])
+    @tale([ring("operators", seconds=20), ring("contact:anna")])
     async def test_...(tale: Tale) -> None:
         await tale.alarm()
-        await tale.phone("anna").rings_within(25).answers().hears("press").presses_the_key()
+        await tale.phone("anna").rings_within("25s").answers().hears("press").presses_the_key()
         await tale.is_taken_by("contact:anna")
 
-A chain such as `phone(...).rings_within(20).answers()` is told when it is awaited, each link after the one before.
+What a telephone and its person do is in `line.py`; what no story may break is checked after each (`Tale.check`).
 """
 
 import asyncio
+import json
 import re
-from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
-from typing import Any, Self
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
 
+from tests.scenarios.line import DIGITS, Line, seconds_of, until
 from tests.scenarios.world import World, story
+from voice.escalation.state import State as Standing
+from voice.incidents.lifecycle import State
 from voice.incidents.timeline import Entry
 from voice.sim.exchange import SimExchange, SimLine
 from voice.sim.habits import Answers, Habits
+from voice.sim.loop import DAWN
 from voice.sim.phone import SimPhone
 from voice.sim.phone_call import PhoneCall
-from voice.sim.spoken import heard, hears
+
+__all__ = ["DIGITS", "Line", "Tale", "contact", "message", "ring", "tale"]
 
 ALARM = "sip:alarm@earshot"
 TRUNK_HOST, SECOND_HOST = "10.5.0.1", "10.5.0.2"
+TWO_TRUNKS: list[dict[str, Any]] = [
+    {"id": "first", "uri": f"sip:{TRUNK_HOST}"},
+    {"id": "second", "uri": f"sip:{SECOND_HOST}"},
+]
 
 NUMBERS = {
     "anna": "+31600000001",
@@ -34,10 +45,9 @@ NUMBERS = {
     "police": "+31200000112",
 }
 
-DIGITS = {
-    "nl": ["een", "twee", "drie", "vier", "vijf", "zes", "zeven", "acht", "negen"],
-    "en": ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine"],
-}
+CLOSE, DURESS = "8857", "7667"
+"""TULP and ROOS as they are keyed."""
+_SECRET = re.compile(r"\b(TULP|ROOS|8857|7667)\b", re.IGNORECASE)
 
 
 def contact(id: str, *numbers: str, **facts: Any) -> dict[str, Any]:
@@ -46,149 +56,19 @@ def contact(id: str, *numbers: str, **facts: Any) -> dict[str, Any]:
 
 
 def ring(*who: str, seconds: float = 30.0, **how: Any) -> dict[str, Any]:
-    """A step of a plan."""
+    """A step of a plan that rings."""
     return {"ring": list(who), "seconds": float(seconds)} | how
+
+
+def message(*who: str, **how: Any) -> dict[str, Any]:
+    """A step of a plan that sends a message."""
+    return {"message": list(who)} | how
 
 
 EMERGENCY: dict[str, Any] = {"emergency": "police", "seconds": 20.0}
 
 PEOPLE = [contact("anna"), contact("bas"), contact("chef"), contact("dora")]
 TEAM = {"id": "team", "name": "The team", "members": ["anna", "bas"]}
-
-
-class Line:
-    """A telephone, and the person beside it: a chain of what happens with it."""
-
-    def __init__(self, tale: "Tale", line: SimLine) -> None:
-        self.tale = tale
-        self.line = line
-        self._links: list[Callable[[], Awaitable[None]]] = []
-
-    def __await__(self) -> Generator[Any, None, None]:
-        return self._tell().__await__()
-
-    async def _tell(self) -> None:
-        links, self._links = self._links, []
-        for link in links:
-            await link()
-
-    def _then(self, link: Callable[[], Awaitable[None]]) -> Self:
-        self._links.append(link)
-        return self
-
-    @property
-    def call(self) -> PhoneCall:
-        """The latest call to this telephone."""
-        assert self.line.calls, f"{self.line.user} was never called"
-        return self.line.calls[-1]
-
-    # -- what the story expects --
-
-    def rings_within(self, seconds: float) -> Self:
-        """It rings, now or in so many seconds, for a call that nobody has picked up."""
-
-        async def link() -> None:
-            await self.tale.until(self._rings, seconds, f"{self.line.user} does not ring")
-
-        return self._then(link)
-
-    def stops_within(self, seconds: float) -> Self:
-        """Its call ends."""
-
-        async def link() -> None:
-            await self.tale.until(lambda: self.call.is_over, seconds, f"the call to {self.line.user} goes on")
-
-        return self._then(link)
-
-    def stays_silent_for(self, seconds: float) -> Self:
-        """It is not called."""
-
-        async def link() -> None:
-            before = len(self.line.calls)
-            await asyncio.sleep(seconds)
-            assert len(self.line.calls) == before, f"{self.line.user} was called"
-
-        return self._then(link)
-
-    def hears(self, words: str, within: float = 60.0) -> Self:
-        """A voice says this to its end."""
-
-        async def link() -> None:
-            await hears(self.call, self.tale.world.stage.speaker, words, within=within)
-
-        return self._then(link)
-
-    # -- what the person does --
-
-    def answers(self) -> Self:
-        async def link() -> None:
-            self.call.pick_up()
-            await self.call.established()
-
-        return self._then(link)
-
-    def declines(self) -> Self:
-        async def link() -> None:
-            self.call.decline()
-            await self.call.over()
-
-        return self._then(link)
-
-    def hangs_up(self) -> Self:
-        async def link() -> None:
-            self.call.hang_up()
-            await self.call.over()
-
-        return self._then(link)
-
-    def says(self, audio: bytes) -> Self:
-        async def link() -> None:
-            self.call.say(audio)
-
-        return self._then(link)
-
-    def presses(self, keys: str, *, pause: float = 0.3) -> Self:
-        """Keys, one after the other."""
-
-        async def link() -> None:
-            for key in keys:
-                self.call.press(key)
-                await asyncio.sleep(pause)
-
-        return self._then(link)
-
-    def presses_the_key(self) -> Self:
-        """The key that the voice asks for."""
-
-        async def link() -> None:
-            self.call.press(await self.key())
-
-        return self._then(link)
-
-    def presses_another_key(self) -> Self:
-        """A digit that was not asked for."""
-
-        async def link() -> None:
-            self.call.press("1" if await self.key() != "1" else "2")
-
-        return self._then(link)
-
-    def waits(self, seconds: float) -> Self:
-        return self._then(lambda: asyncio.sleep(seconds))
-
-    async def key(self) -> str:
-        """Which key takes the alarm, as it was said on this call."""
-        said = await hears(self.call, self.tale.world.stage.speaker, "to take this alarm")
-        found = re.search(r"\b(?:press )?(\d|one|two|three|four|five|six|seven|eight|nine)\b", said.text.lower())
-        assert found is not None, said.text
-        return found[1] if found[1].isdigit() else str(DIGITS["en"].index(found[1]) + 1)
-
-    def texts(self) -> list[str]:
-        """All that was said on the latest call."""
-        return [text.text for text in heard(self.call.hearing, self.tale.world.stage.speaker)]
-
-    def _rings(self) -> bool:
-        return bool(self.line.calls) and self.call.answered_at is None and not self.call.is_over
 
 
 class Tale:
@@ -202,42 +82,134 @@ class Tale:
 
     # -- acting --
 
-    async def alarm(self, device: str = "badge7") -> PhoneCall:
+    async def alarm(self, device: str = "badge7", *, register: bool = False) -> PhoneCall:
         """A worker raises an alarm, and it is answered."""
-        badge = self.badge = await self.world.device(device)
+        badge = self.badge = await self.world.device(device, register=register)
         call = badge.call(ALARM)
         await call.established()
         return call
 
     def phone(self, name: str) -> Line:
         """The telephone of a person, which rings until the story says what he does."""
-        return Line(self, self.exchange.line(NUMBERS.get(name, name)))
+        return Line(self.world, self.exchange.line(NUMBERS.get(name, name)))
+
+    async def operator(self, name: str = "olga") -> Line:
+        """The telephone of an operator, registered: it rings until the story says what he does."""
+        return Line(self.world, await self.world.operator(name, answers=Answers.NEVER))
 
     def behaves(self, name: str, answers: Answers, after: float = 1.0) -> SimLine:
         """What a telephone does by itself."""
         return self.exchange.line(NUMBERS.get(name, name), Habits(answers=answers, after=after))
 
-    # -- asking --
+    async def taken_by(self, name: str) -> Line:
+        """This contact takes the alarm, whose plan rings him first."""
+        line = self.phone(name)
+        await line.rings_within(3).takes_it()
+        await self.is_taken_by(f"contact:{name}")
+        return line
 
-    async def until(self, holds: Callable[[], bool], seconds: float, otherwise: str) -> None:
-        deadline = self.world.now + seconds
-        while not holds():
-            assert self.world.now < deadline, f"{otherwise}, {seconds} s"
-            await asyncio.sleep(0.05)
+    # -- asking --
 
     async def is_taken_by(self, actor: str) -> None:
         """The incident is acknowledged, and this is who has it."""
         await asyncio.sleep(0.1)
         incident = await self.world.incident()
         assert incident.taken_by == actor, f"taken by {incident.taken_by} ({incident.state})"
+        assert incident.state in (State.ACKNOWLEDGED, State.IN_PROGRESS)
+
+    async def is_open(self) -> None:
+        """Nobody has taken the incident."""
+        incident = await self.world.incident()
+        assert incident.state is State.OPEN, f"{incident.state} by {incident.taken_by}"
 
     async def notes(self, kind: str, id: str | None = None) -> list[Entry]:
         return await self.world.entries(kind, id)
+
+    async def noted(self, kind: str, within: float | str = 5, *, times: int = 1) -> Entry:
+        """The latest entry of this kind, once there are so many; they have to be there within this span."""
+        deadline = self.world.now + seconds_of(within)
+        while len(found := await self.notes(kind)) < times:
+            if self.world.now >= deadline:
+                kinds = await self.world.kinds()
+                raise AssertionError(f"{len(found)} of {times} entries {kind!r} within {within}: {kinds}")
+            await asyncio.sleep(0.1)
+        return found[-1]
+
+    async def outcomes(self, who: str) -> list[str]:
+        """How the calls to a contact ended that he did not take."""
+        ended = await self.notes("contact_leg_ended")
+        return [entry.detail["outcome"] for entry in ended if entry.detail["contact"] == who]
+
+    async def until(self, holds: Callable[[], bool], span: float | str, otherwise: str) -> None:
+        await until(self.world, holds, span, otherwise)
+
+    async def standing(self) -> Standing:
+        """Where the escalation of the one incident is."""
+        state = self.world.stage.service.escalations.state((await self.world.incident()).id)
+        assert state is not None
+        return state
 
     @property
     def dialled(self) -> list[str]:
         """Numbers that the first exchange was asked for, in order."""
         return [number for _, number in self.exchange.dialled]
+
+    @property
+    def dialled_names(self) -> list[str]:
+        """Whose numbers these are."""
+        names = {number: name for name, number in NUMBERS.items()}
+        return [names.get(number, number) for number in self.dialled]
+
+    # -- what no story of an escalation may break --
+
+    async def check(self) -> None:
+        await asyncio.sleep(0.5)
+        incidents = await self.world.incidents()
+        has_it = [await self._somebody_or_a_deadline(incident.id, incident.state) for incident in incidents]
+        if all(has_it):
+            ringing = [line.user for line in self._lines if Line(self.world, line).rings and not self._is_police(line)]
+            assert not ringing, f"{ringing} ring on, and every incident has somebody"
+        for exchange in (self.exchange, self.second):
+            placed = sum([len(await self.notes("emergency_placed", incident.id)) for incident in incidents])
+            invites = [number for _, number in exchange.dialled if number == NUMBERS["police"]]
+            assert len(invites) <= placed, f"{len(invites)} calls to the control room for {placed} decisions"
+        for incident in incidents:
+            self._nothing_secret(json.dumps([entry.detail for entry in await self.world.timeline(incident.id)]))
+        for text in self.world.stage.speaker.texts:
+            self._nothing_secret(text.text)
+        for sent in self.world.stage.messages.sent:
+            self._nothing_secret(sent.text)
+        self._nothing_secret(repr(self.world.log))
+        self._nobody_heard_himself()
+
+    async def _somebody_or_a_deadline(self, id: str, state: State) -> bool:
+        """Whether a person has it. If not, something is to happen, or the plan ended by agreement."""
+        if state is State.RESOLVED:
+            return True
+        standing = self.world.stage.service.escalations.state(id)
+        assert standing is not None, f"nobody follows the plan of {id}"
+        assert standing.attended or standing.due_at or standing.exhausted, f"{id} waits for nothing: {standing}"
+        assert bool(await self.notes("ended_without_human", id)) or not standing.exhausted
+        return standing.attended
+
+    @property
+    def _lines(self) -> list[SimLine]:
+        return [*self.exchange.lines.values(), *self.second.lines.values()]
+
+    @staticmethod
+    def _is_police(line: SimLine) -> bool:
+        return line.user == NUMBERS["police"]
+
+    def _nobody_heard_himself(self) -> None:
+        for line in self._lines:
+            for call in line.calls if line.user in self.world.speakers else ():
+                own = self.world.said_by(line, call.hearing.marks().numbers)
+                assert not own, f"{line.user} heard himself: {own[:5]}"
+
+    @staticmethod
+    def _nothing_secret(text: str) -> None:
+        found = _SECRET.search(text)
+        assert found is None, f"a code word came out: {text[max(found.start() - 80, 0) : found.end() + 40]!r}"
 
 
 def tale(
@@ -246,12 +218,17 @@ def tale(
     contacts: Sequence[Mapping[str, Any]] = PEOPLE,
     plan_facts: Mapping[str, Any] | None = None,
     customer: Mapping[str, Any] | None = None,
+    route: Mapping[str, Any] | None = None,
     trunks: Sequence[Mapping[str, Any]] | None = None,
     seed: int = 0,
+    start: datetime = DAWN,
     expects: tuple[str, ...] = (),
     **tables: Any,
 ) -> Callable[[Callable[..., Awaitable[None]]], Callable[..., None]]:
-    """Makes a plain test of a story about an escalation: a customer with this plan, and a trunk to his contacts."""
+    """Makes a plain test of a story about an escalation: a customer with this plan, and a trunk to his contacts.
+
+    `start`: the time of day at which it begins. The contacts' wall clocks show an hour more, in winter.
+    """
     base: dict[str, Any] = {
         "workers": [
             {"id": "anna", "name": "Wilma Worker", "customer": "acme", "address": "Dam 1, Amsterdam",
@@ -268,8 +245,9 @@ def tale(
         "teams": [TEAM],
         "emergency_routes": [
             {"id": "police", "name": "Control room", "number": NUMBERS["police"], "language": "en", "country": "NL"}
+            | dict(route or {})
         ],
-        "trunks": [dict(trunk) for trunk in trunks or [{"id": "first", "uri": f"sip:{TRUNK_HOST}"}]],
+        "trunks": [dict(trunk) for trunk in trunks or TWO_TRUNKS[:1]],
     }  # fmt: skip
 
     def decorate(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
@@ -279,9 +257,11 @@ def tale(
             for number in NUMBERS.values():
                 for provider in (exchange, second):
                     provider.line(number, Habits(answers=Answers.NEVER))
-            await test(Tale(world, exchange, second))
+            tale = Tale(world, exchange, second)
+            await test(tale)
+            await tale.check()
 
         told.__name__, told.__doc__, told.__module__ = test.__name__, test.__doc__, test.__module__
-        return story(seed=seed, expects=expects, **(base | tables))(told)
+        return story(seed=seed, start=start, expects=expects, **(base | tables))(told)
 
     return decorate

@@ -28,7 +28,7 @@ from voice.media.segment import FileSystem
 from voice.media.track import Track
 from voice.sim.habits import Answers, Habits
 from voice.sim.link import Link
-from voice.sim.loop import run_virtual, virtual_loop
+from voice.sim.loop import DAWN, run_virtual, virtual_loop
 from voice.sim.phone import SimPhone
 from voice.sim.phone_call import PhoneCall
 from voice.sim.speech import Marks, marked_frames, marks
@@ -49,6 +49,9 @@ HOSTS = {name: f"10.0.0.{number}" for number, name in enumerate((*DEVICES, *OPER
 CALM = Answers.NEVER, 0.0
 SLACK = 0.15
 """Seconds between a gate and what a phone notices of it: its own 20 ms, the network, and a frame under way."""
+
+LONGEST = 7200.0
+"""Virtual seconds after which a story is stuck."""
 
 _ERRORS = frozenset({"error", "critical", "exception"})
 
@@ -112,6 +115,11 @@ class World:
         already = self._said.get(phone.user, 0)
         self._said[phone.user] = already + frames
         return marked_frames(frames, first + already)
+
+    @property
+    def speakers(self) -> frozenset[str]:
+        """Users of the phones that were given something to say."""
+        return frozenset(self._voices)
 
     def first_number(self, phone: SimPhone) -> int:
         """The number of the first frame that `speech` gave to this phone."""
@@ -251,14 +259,18 @@ def story(
     rtp_ports: tuple[int, int] = (20_000, 29_999),
     expects: tuple[str, ...] = (),
     slack: float = SLACK,
+    start: datetime = DAWN,
     **tables: Any,
 ) -> Callable[[Told], Callable[..., None]]:
-    """Makes a plain test of a story. `tables` are tables of the configuration, `expects` errors in the log."""
+    """Makes a plain test of a story that begins at `start`.
+
+    `tables` are tables of the configuration, `expects` errors in the log.
+    """
 
     def decorate(test: Told) -> Callable[..., None]:
         def run(tmp_path: Path, **arguments: Any) -> None:
             with structlog.testing.capture_logs() as log:
-                run_virtual(tell(tmp_path, log, arguments), seed=seed, limit=3600.0)
+                run_virtual(tell(tmp_path, log, arguments), start=start, seed=seed, limit=LONGEST)
 
         async def tell(directory: Path, log: list[MutableMapping[str, Any]], arguments: Mapping[str, Any]) -> None:
             configured = settings(directory, **tables)
