@@ -29,8 +29,8 @@ help:  ## say what there is to do
 
 install: $(STAMPS)/product  ## make .venv with Earshot in it
 
-demo: install  ## play a whole alarm with simulated phones; KEEP=1 leaves the service up
-	@$(BIN)/earshot demo $(if $(KEEP),--keep)
+demo: install  ## play a whole alarm with simulated phones; ESCALATION=1: nobody is at the desk; KEEP=1 leaves the service up
+	@$(BIN)/earshot demo $(if $(KEEP),--keep) $(if $(ESCALATION),--escalation)
 
 test: $(STAMPS)/development  ## pass every test, with real phones too
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not interop" -q

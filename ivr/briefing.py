@@ -43,8 +43,9 @@ BRIEFING = Dialogue(
     start="report",
     steps={
         "report": Question(
-            announces=("briefing.who", "briefing.hint"),
-            asks=(*FACTS, "briefing.keys"),
+            announces=("briefing.who",),
+            asks=("briefing.hint", *FACTS, "briefing.keys"),
+            again=(*FACTS, "briefing.keys"),
             keys={
                 REPEAT: Choice("repeat"),
                 CONNECT: _CONNECT,

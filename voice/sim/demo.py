@@ -7,10 +7,11 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, Protocol, TypeVar
 
 from voice.app import Service, running
 from voice.cli.showing import Story as Shown
@@ -18,11 +19,14 @@ from voice.cli.showing import aligned, from_here
 from voice.logs import set_up_logging
 from voice.media.wav import Origin, header
 from voice.rtp.transport import UdpPorts
+from voice.sim.control_room import ControlRoom
+from voice.sim.demo_escalation import Cast, Escalation
+from voice.sim.demo_escalation import findings as escalation_findings
 from voice.sim.demo_findings import findings
 from voice.sim.demo_place import HOST, Place, prepare
 from voice.sim.demo_story import Follower, Played, Story
 from voice.sim.demo_view import View
-from voice.sim.habits import Habits
+from voice.sim.habits import Answers, Habits
 from voice.sim.phone import SimPhone
 from voice.sim.phone_call import PhoneCall
 from voice.sim.speech import clip
@@ -33,27 +37,41 @@ PICKS_UP_AFTER = 3.0
 
 PHONE_PORTS = (30000, 31999)
 
+T = TypeVar("T", covariant=True)
 
-def run(*, keep: bool = False) -> int:
-    """Play the demo. 0 if everything was as it should be, else 1."""
-    place = prepare(datetime.now())
+
+class Tellable(Protocol[T]):
+    """A story of the demo."""
+
+    doing: str
+    """What it is at, for whoever must say where it stopped."""
+
+    async def play(self) -> T: ...
+
+
+Play = Callable[[Place, Service, View], Coroutine[Any, Any, bool]]
+
+
+def run(*, keep: bool = False, escalation: bool = False) -> int:
+    """Play the demo, or its second story. 0 if everything was as it should be, else 1."""
+    place = prepare(datetime.now(), escalation=escalation)
     view = View()
     with _log(place.folder / "earshot.log"):
         try:
-            return asyncio.run(_demo(place, view, keep=keep))
+            return asyncio.run(_demo(place, view, keep=keep, play=_play_escalation if escalation else _play))
         except KeyboardInterrupt:
             view.show()
             view.say("", f"Stopped. What was recorded so far lies in {from_here(place.folder)}")
             raise
 
 
-async def _demo(place: Place, view: View, *, keep: bool) -> int:
+async def _demo(place: Place, view: View, *, keep: bool, play: Play) -> int:
     started = time.monotonic()
     async with running(place.settings) as service:
         view.title("Earshot demo: one alarm over real SIP and RTP on this machine")
         view.say(f"The service answers at {HOST}:{place.server[1]}, UDP and TCP.")
         view.say(f"Its data lies in {from_here(place.folder)}", "")
-        good = await _play(place, service, view)
+        good = await play(place, service, view)
         view.say("")
         took = f"The demo took {time.monotonic() - started:.0f} s."
         if good:
@@ -70,8 +88,44 @@ async def _play(place: Place, service: Service, view: View) -> bool:
     operator = _phone(place, "olga", Habits(after=PICKS_UP_AFTER))
     await badge.start()
     await operator.start()
-    showing = asyncio.get_running_loop().create_task(_show(view))
     story = Story(service, badge, operator, tell=view.add, zero=view.begin)
+    played = await _told(story, (badge, operator), place, view)
+    if played is None:
+        return False
+    found = list(findings(played))
+    view.findings(found)
+    _where_things_lie(place, played, view)
+    return all(finding.holds for finding in found)
+
+
+async def _play_escalation(place: Place, service: Service, view: View) -> bool:
+    """The second story: nobody is at the desk."""
+    room = _phone(place, "room", Habits(after=1.0))
+    cast = Cast(
+        badge=_phone(place, "badge-7"),
+        olga=_phone(place, "olga", Habits(answers=Answers.NEVER)),
+        manager=_phone(place, "manager", Habits(after=2.0)),
+        bas=_phone(place, "bas", Habits(after=3.0)),
+        room=ControlRoom(room, service.outside.speech.speaker, presses="2", after=22.0),
+    )
+    for phone in cast.phones:
+        await phone.start()
+    story = Escalation(service, cast, tell=view.add, zero=view.begin)
+    played = await _told(story, cast.phones, place, view)
+    if played is None:
+        return False
+    found = list(escalation_findings(played))
+    view.findings(found)
+    earshot, config = _command(), shlex.quote(from_here(place.configuration))
+    view.say("", "Look for yourself:")
+    view.say(f"  {earshot} incident {played.incident.id} --config {config}")
+    view.say(f"  {earshot} check-config {config}")
+    return all(finding.holds for finding in found)
+
+
+async def _told(story: Tellable[T], phones: Sequence[SimPhone], place: Place, view: View) -> T | None:
+    """Play a story and show it as it goes; None where it stopped."""
+    showing = asyncio.get_running_loop().create_task(_show(view))
     try:
         played = await story.play()
     except (TimeoutError, ConnectionError) as error:
@@ -79,17 +133,14 @@ async def _play(place: Place, service: Service, view: View) -> bool:
         why = str(error) or "nothing more happened"
         view.say("", f"FAILED  The story stopped where {story.doing}: {why}.")
         view.say(f"        The service's log: {from_here(place.folder / 'earshot.log')}")
-        return False
+        return None
     finally:
         showing.cancel()
-        for phone in (badge, operator):
+        for phone in phones:
             await _put_away(phone)
     view.show()
     view.say("")
-    found = list(findings(played))
-    view.findings(found)
-    _where_things_lie(place, played, view)
-    return all(finding.holds for finding in found)
+    return played
 
 
 async def _put_away(phone: SimPhone) -> None:
@@ -108,9 +159,10 @@ async def _show(view: View) -> None:
 def _phone(place: Place, user: str, habits: Habits | None = None) -> SimPhone:
     device, operator = place.settings.device(user), place.settings.operator(user)
     account = device or operator
+    port = place.ports.get(user, 0)
     return SimPhone(
         user,
-        plug=lambda: SocketTransport(udp=[(HOST, 0)]),
+        plug=lambda: SocketTransport(udp=[(HOST, port)]),
         ports=UdpPorts(HOST, *PHONE_PORTS),
         server=("UDP", place.server),
         password=account.password if account else None,

@@ -3,7 +3,8 @@
 import secrets
 import socket
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -57,6 +58,8 @@ class Place:
 
     folder: Path
     settings: Settings
+    ports: Mapping[str, int] = field(default_factory=dict)
+    """Of the telephones that are called at an address of their own."""
 
     @property
     def configuration(self) -> Path:
@@ -68,10 +71,67 @@ class Place:
         return self.settings.sip.udp[0]
 
 
-def prepare(now: datetime) -> Place:
+_ESCALATION = """
+[speech]
+directory = "{folder}/speech"
+
+[messages]
+file = "{folder}/messages.jsonl"
+
+[[customers]]
+id = "east"
+name = "Home Care East"
+language = "en"
+plan = "nights"
+callback_number = "+31200000100"
+close_word = "TULP"
+duress_word = "ROOS"
+address = "Kerkstraat 1, Amsterdam"
+latitude = 52.3647
+longitude = 4.8895
+uncertainty_m = 15.0
+
+[[plans]]
+id = "nights"
+[[plans.steps]]
+ring = "operators"
+seconds = 5.0
+[[plans.steps]]
+ring = ["contact:manager", "contact:bas"]
+seconds = 30.0
+[[plans.steps]]
+emergency = "control-room"
+seconds = 30.0
+
+[[contacts]]
+id = "manager"
+name = "Mies Manager"
+numbers = "sip:manager@{host}:{manager}"
+
+[[contacts]]
+id = "bas"
+name = "Bas Bakker"
+numbers = "sip:bas@{host}:{bas}"
+
+[[emergency_routes]]
+id = "control-room"
+name = "the simulated control room"
+number = "sip:room@{host}:{room}"
+language = "en"
+"""
+
+CONTACTS = ("manager", "bas", "room")
+"""Whom the second story calls at an address of their own."""
+
+
+def prepare(now: datetime, *, escalation: bool = False) -> Place:
     """A fresh folder under ./earshot-data, or a temporary one where that cannot be made, with a configuration."""
     folder = _folder(now)
-    text = _TOML.format(
+    ports = {name: _free_port() for name in CONTACTS}
+    plain = (
+        _TOML.replace('name = "Anna Jansen"\n', 'name = "Anna Jansen"\ncustomer = "east"\n') if escalation else _TOML
+    )
+    text = (plain + (_ESCALATION if escalation else "")).format(
         started=f"{now:%Y-%m-%d %H:%M:%S}",
         host=HOST,
         sip=_free_port(),
@@ -79,11 +139,12 @@ def prepare(now: datetime) -> Place:
         folder=folder,
         badge_password=_password(),
         operator_password=_password(),
+        **ports,
     )
     path = folder / "earshot.toml"
     path.touch(mode=0o600)
     path.write_text(text, encoding="utf-8")
-    return Place(folder, load(path))
+    return Place(folder, load(path), ports)
 
 
 def _folder(now: datetime) -> Path:

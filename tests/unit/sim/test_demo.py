@@ -14,6 +14,9 @@ from rich.console import Console
 
 from config.models import Settings
 from voice.incidents.lifecycle import State
+from voice.sim.control_room import ControlRoom
+from voice.sim.demo_escalation import Cast, Escalation
+from voice.sim.demo_escalation import findings as escalation_findings
 from voice.sim.demo_findings import findings
 from voice.sim.demo_place import prepare
 from voice.sim.demo_story import Played, Story
@@ -66,6 +69,39 @@ def test_everything_in_the_story_is_as_it_should_be(tmp_path: Path) -> None:
     assert "digital silence, bit for bit" in told["silent badge"]
     assert "bit for bit" in told["talk to the badge"]
     assert "the chain is whole" in told["timeline"]
+
+
+HOSTS = {"manager": "10.6.0.1", "bas": "10.6.0.2", "control-room": "10.6.0.3"}
+
+
+def on_the_simulated_network(configured: Settings) -> Settings:
+    """The same plan; people have addresses there."""
+    contacts = [c.model_copy(update={"numbers": (f"sip:{c.id}@{HOSTS[c.id]}",)}) for c in configured.contacts]
+    routes = [r.model_copy(update={"number": f"sip:room@{HOSTS[r.id]}"}) for r in configured.emergency_routes]
+    return configured.model_copy(update={"contacts": tuple(contacts), "emergency_routes": tuple(routes)})
+
+
+async def escalated(configured: Settings) -> list[Finding]:
+    stage = await Stage.open(on_the_simulated_network(configured))
+    device, operator = configured.devices[0], configured.operators[0]
+    room = await stage.phone("room", HOSTS["control-room"], habits=Habits(after=1.0))
+    cast = Cast(
+        badge=await stage.phone("badge-7", "10.0.0.7", password=device.password),
+        olga=await stage.phone("olga", "10.0.0.9", password=operator.password, habits=Habits(answers=Answers.NEVER)),
+        manager=await stage.phone("manager", HOSTS["manager"], habits=Habits(after=2.0)),
+        bas=await stage.phone("bas", HOSTS["bas"], habits=Habits(after=3.0)),
+        room=ControlRoom(room, stage.speaker, presses="2", after=22.0),
+    )
+    played = await Escalation(stage.service, cast, tell=lambda at, who, what: None).play()
+    return list(escalation_findings(played))
+
+
+def test_the_plan_goes_on_until_a_person_has_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second story: nobody is at the desk."""
+    monkeypatch.chdir(tmp_path)
+    found = run_virtual(escalated(prepare(datetime.now(), escalation=True).settings))
+    assert not failed(found)
+    assert {finding.what for finding in found} >= {"a person has it", "voicemail", "silent badge", "emergency call"}
 
 
 def test_a_sound_at_the_badge_before_talk_is_found_out(tmp_path: Path) -> None:
