@@ -306,7 +306,8 @@ async def test_what_a_living_node_has_is_left_to_it(bench: Bench) -> None:
     await bench.opens(node="a")
     await bench.run(bench.ledger.register, "a", 60.0, AT)
     assert await bench.claims("b") == []
-    assert await bench.run(bench.ledger.owned, "a") == {"00000001": 1}
+    fences = await bench.run(bench.ledger.fences, ["00000001", "unknown"])
+    assert fences == {"00000001": Fence("00000001", "a", 1)}
 
 
 async def test_what_a_dead_node_had_is_taken_up_once(bench: Bench) -> None:
@@ -316,8 +317,8 @@ async def test_what_a_dead_node_had_is_taken_up_once(bench: Bench) -> None:
         await bench.run(bench.ledger.register, node, 60.0, AT)
     found = await asyncio.gather(bench.claims("b"), bench.claims("c"))
     assert sorted(len(claimed) for claimed in found) == [0, 1]
-    owned = [await bench.run(bench.ledger.owned, node) for node in ("a", "b", "c")]
-    assert sorted(map(len, owned)) == [0, 0, 1]
+    (fence,) = (await bench.run(bench.ledger.fences, ["00000001"])).values()
+    assert (fence.node in ("b", "c"), fence.epoch) == (True, 2)
 
 
 async def test_the_most_urgent_are_taken_up_first_and_no_more_than_asked_for(bench: Bench) -> None:
@@ -335,7 +336,8 @@ async def test_a_process_takes_up_what_one_of_its_name_had_but_not_what_it_has_i
     await bench.run(bench.ledger.register, "a", 60.0, AT)
     found = await bench.claims("a", own=True, orphans=False, known=["00000002"])
     assert [item.incident.id for item in found] == ["00000001"]
-    assert await bench.run(bench.ledger.owned, "a") == {"00000001": 2, "00000002": 1}
+    fences = await bench.run(bench.ledger.fences, ["00000001", "00000002"])
+    assert [fence.epoch for fence in fences.values()] == [2, 1]
 
 
 async def test_alone_with_its_store_a_process_takes_up_everything(sole: Bench) -> None:

@@ -91,7 +91,7 @@ def confirmed(turn: Turn, event: EmergencyConfirmed) -> bool:
     emergency = turn.state.emergency
     if event.call not in emergency.calls:
         return False
-    if emergency.status is EmergencyStatus.CONFIRMED and not emergency.over:
+    if emergency.status is EmergencyStatus.CONFIRMED and (not emergency.over or event.call == emergency.call):
         return False
     if emergency.under_way and event.call != emergency.call:
         turn.do(Cancel(emergency.call, actor(emergency)))

@@ -196,8 +196,8 @@ class Ledger(Protocol):
         """End the lease at once, so that others need not wait for it to run out."""
         ...
 
-    def owned(self, connection: Connection, node: str) -> dict[str, int]:
-        """The escalations of a node that are not over, with their epochs."""
+    def fences(self, connection: Connection, incidents: Collection[str]) -> dict[str, Fence]:
+        """Who may write these escalations; those that are not in the store are left out."""
         ...
 
     def claim(self, connection: Connection, claim: Claim) -> list[Claimed]:
@@ -267,6 +267,11 @@ def key_of(command: Command) -> str | None:
         case Cancel():
             return None
     return command.key
+
+
+def sequence_of(key: str) -> int:
+    """The number of the decision that gave a command."""
+    return int(key.partition(".")[0])
 
 
 def survives(command: Command) -> bool:

@@ -66,10 +66,10 @@ class Live:
     deciding: bool = False
     orders: deque[Orders] = field(default_factory=deque)
     delivering: bool = False
+    written: int = 0
+    """The last decision that is durable."""
     unwritten: int = 0
     """Decisions that are not durable."""
-    stored: bool = False
-    """The store has been seen to have it."""
     gone: bool = False
     """It is another node's now, or over: nothing is done for it here any more."""
 

@@ -17,7 +17,7 @@ from functools import partial
 import structlog
 
 from voice.clock import SteadyClock
-from voice.errors import StoreUnavailable
+from voice.errors import Fenced, StoreUnavailable
 from voice.escalation.ledger import Beat, Claim, Claimed, Fence, Ledger, Letter
 
 log = structlog.get_logger(__name__)
@@ -66,6 +66,7 @@ class Ownership:
         self._unsure = True
         """The store may hold escalations for this node that it does not have: at start, and after a claim failed."""
         self._stopped = False
+        self._superseded = False
 
     def doubt(self) -> None:
         """Look for escalations that the store holds for this node and this process does not have."""
@@ -76,8 +77,10 @@ class Ownership:
         return not self._ledger.sole and self._others > 0 and asyncio.get_running_loop().time() > self._lease_ends
 
     async def run(self) -> None:
-        """Until it is cancelled, or another process has become this node."""
+        """Until it is cancelled or retires; raises `Fenced` once another process has become this node."""
         await asyncio.gather(self._every(HEARTBEAT, self._keep), self._every(INBOX_INTERVAL, self._read_inbox))
+        if self._superseded:
+            raise Fenced(f"another process is node {self._node} now")
 
     async def retire(self) -> None:
         """This node stops: others may take up what it has, at once."""
@@ -87,8 +90,12 @@ class Ownership:
             await self._ledger.run(retire)
 
     async def claim(self, claim: Claim) -> int:
-        """Take up what nobody has; returns how many there were."""
-        claimed = await self._ledger.run(partial(self._ledger.claim, claim=claim))
+        """Take up what nobody has; returns how many there were. Raises `StoreUnavailable`."""
+        try:
+            claimed = await self._ledger.run(partial(self._ledger.claim, claim=claim))
+        except BaseException:  # it may have been done all the same
+            self._unsure = True
+            raise
         if claimed:
             log.warning("escalations taken up", incidents=[item.incident.id for item in claimed])
             await self._callbacks.taken_up(claimed)
@@ -118,7 +125,7 @@ class Ownership:
         sent = asyncio.get_running_loop().time()
         beat = await self._beat(self._clock.wall())
         if not beat.alive:
-            self._stopped = True
+            self._stopped = self._superseded = True
             log.critical("another process is this node now", node=self._node)
             self._callbacks.superseded()
             return
@@ -153,15 +160,11 @@ class Ownership:
 
     async def _take_up(self, *, own: bool, orphans: bool) -> None:
         self._unsure = False
-        try:
-            while True:
-                known = frozenset(self._callbacks.known())
-                claim = Claim(self._node, self._clock.wall(), known, own=own, orphans=orphans)
-                if await self.claim(claim) < claim.limit:
-                    return
-        except BaseException:  # it may have been done all the same
-            self._unsure = True
-            raise
+        while True:
+            known = frozenset(self._callbacks.known())
+            claim = Claim(self._node, self._clock.wall(), known, own=own, orphans=orphans)
+            if await self.claim(claim) < claim.limit:
+                return
 
     async def _read_inbox(self) -> None:
         letters = partial(self._ledger.letters, node=self._node, at=self._clock.wall())

@@ -32,7 +32,6 @@ takes an incident up after the clock was set back waits no longer than the deadl
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from functools import partial
@@ -43,6 +42,7 @@ from sqlalchemy import Connection
 
 from config.plans import FrozenPlan
 from voice.clock import SteadyClock
+from voice.errors import StoreUnavailable
 from voice.escalation.delivery import Delivery, Hands, Spawn, durable_orders
 from voice.escalation.engine import begin, decide
 from voice.escalation.events import (
@@ -55,7 +55,7 @@ from voice.escalation.events import (
     Reopened,
     Timer,
 )
-from voice.escalation.ledger import Claim, Claimed, Decided, Fence, Ledger, Letter, Opening
+from voice.escalation.ledger import Claim, Claimed, Decided, Fence, Ledger, Letter, Opening, sequence_of
 from voice.escalation.live import Fate, Live, Orders, telling
 from voice.escalation.ownership import Callbacks, Ownership
 from voice.escalation.plan_texts import Plans
@@ -111,7 +111,8 @@ class Escalations:
         self._on_change = on_change
         self._live: dict[str, Live] = {}
         self._plans = Plans()
-        self._lost: deque[str] = deque(maxlen=REMEMBERED)
+        self._lost: dict[str, int] = {}
+        """Incidents that another node has now, with the last decision of ours that it knows of."""
         self._letters: set[str] = set()
         """Letters whose answer is decided and perhaps not durable."""
         self._closed = False
@@ -144,6 +145,7 @@ class Escalations:
         That transaction must be posted to the journal at once. A first decision without commands (operators are rung
         by their own queue) is part of it already.
         """
+        self._settle_clock()
         state = begin(incident, facts, self._clock.of(opened_at))
         first = decide(frozen, state, Opened(), self._clock.now())
         if first.commands or first.change:  # they wait for this transaction, so they are decided behind it
@@ -162,18 +164,31 @@ class Escalations:
         live = self._live.get(incident_id)
         if live is not None:
             self._tell(live, event)
-        elif isinstance(event, Reopened) and not self._closed:
-            self._spawn(self._reopen(incident_id, event, None))
-        elif isinstance(event, _OF_CALL) and incident_id in self._lost:
-            self._pass_on(incident_id, event)
+        elif isinstance(event, Reopened) or (isinstance(event, _OF_CALL) and self._was_ours(incident_id, event.call)):
+            self._leave(incident_id, event)
 
     def state(self, incident_id: str) -> State | None:
         """Where it stands; None when it is not this node's, or over."""
         live = self._live.get(incident_id)
         return live.state if live else None
 
+    def fence(self, incident_id: str) -> Fence | None:
+        """In which epoch this node has it."""
+        live = self._live.get(incident_id)
+        return live.fence if live else None
+
+    def forget(self, incident_id: str) -> None:
+        """The incident was never opened, after all: the store refused it for good."""
+        live = self._live.get(incident_id)
+        if live is not None:
+            self._drop(live)
+            self._delivery.let_go(live)
+
     async def run(self) -> None:
-        """Take up what nobody has, hold the lease, read the inbox: until it is cancelled."""
+        """Take up what nobody has, hold the lease, read the inbox: until it is cancelled, or `retire`.
+
+        Raises `Fenced` once another process has become this node: this one has let go of everything, and must end.
+        """
         await self._ownership.run()
 
     def close(self) -> None:
@@ -205,7 +220,7 @@ class Escalations:
         try:
             decision = decide(live.frozen, live.state, event, self._clock.now())
         except Exception:  # the alarm goes on: its deadline is tried again
-            log.exception("an escalation cannot be decided", incident=live.id, event=type(event).__name__)
+            log.exception("an escalation cannot be decided", incident=live.id, told=type(event).__name__)
             decision = Decision(live.state)
         if decision.state is live.state:
             if letter is not None:
@@ -279,7 +294,7 @@ class Escalations:
         elif fate.fenced:
             self._lose(live)
         else:
-            live.stored = True
+            live.written = max(live.written, decided.state.decisions)
             self._plans.stored(live.plan)
             self._forget_if_over(live)
 
@@ -307,29 +322,42 @@ class Escalations:
         """Another node has it."""
         log.warning("an escalation is another node's now", incident=live.id)
         self._drop(live)
-        self._lost.append(live.id)
+        self._lost[live.id] = live.written
+        while len(self._lost) > REMEMBERED:
+            del self._lost[next(iter(self._lost))]
         self._delivery.let_go(live)
         self._on_lost(live.id)
         self._ownership.doubt()
+
+    def _settle_clock(self) -> None:
+        """Nothing waits for a deadline: then the time of day may be what the machine says it is."""
+        if not self._live:
+            self._clock.settle()
 
     def _lose_all(self) -> None:
         for live in list(self._live.values()):
             self._lose(live)
 
-    def _compare(self, owned: dict[str, int]) -> None:
-        """Let go of what the store says is another node's."""
-        for live in list(self._live.values()):
-            if live.stored and live.state.phase is not Phase.DONE and owned.get(live.id) != live.fence.epoch:
+    def _compare(self, fences: dict[str, Fence]) -> None:
+        """Let go of what the store says is another node's. What is not in the store yet is ours."""
+        for incident, fence in fences.items():
+            live = self._live.get(incident)
+            if live is not None and live.fence != fence:
                 self._lose(live)
 
-    def _pass_on(self, incident: str, event: Event) -> None:
-        """What became of an emergency call of ours is told to whoever has the incident now."""
-        name = sha256(f"{incident} {event} {self._node}".encode()).hexdigest()[:32]
-        leave = partial(self._ledger.leave, letter=name, incident=incident, event=event, at=self._clock.wall())
-        self._journal.post(leave, urgent=True)
+    def _was_ours(self, incident: str, call: str) -> bool:
+        """Whether another node has the incident now, and knows of this emergency call: then it is to hear of it."""
+        return incident in self._lost and sequence_of(call) <= self._lost[incident]
+
+    def _leave(self, incident: str, event: Event) -> None:
+        """Tell whoever has the incident, or will have it."""
+        at = self._clock.wall()
+        name = sha256(f"{incident} {event} {self._node} {at}".encode()).hexdigest()[:32]
+        self._journal.post(partial(self._ledger.leave, letter=name, incident=incident, event=event, at=at), urgent=True)
 
     async def _take_up(self, claimed: Sequence[Claimed]) -> None:
         """Go on with escalations whose process is gone."""
+        self._settle_clock()
         pairs = [(item, self._revive(item)) for item in claimed]
         await self._tell_of([(item.incident, live.state, live.frozen) for item, live in pairs])
         for item, live in pairs:
@@ -346,7 +374,7 @@ class Escalations:
     def _revive(self, item: Claimed) -> Live:
         fence = Fence(item.incident.id, self._node, item.epoch)
         state = brought_forward(item, self._clock.now())
-        live = Live(fence, self._plans.frozen(item.plan), item.plan, state, stored=True)
+        live = Live(fence, self._plans.frozen(item.plan), item.plan, state)
         self._live[live.id] = live
         return live
 
@@ -372,7 +400,7 @@ class Escalations:
             if live is not None and letter.event is not None:
                 self._tell(live, letter.event, letter.id)
             elif isinstance(letter.event, Reopened):
-                self._spawn(self._reopen(letter.incident, letter.event, letter.id))
+                await self._reopen(letter.incident, letter.event, letter.id)
             else:
                 log.warning("a message for an escalation came too late", incident=letter.incident)
                 self._answered(letter.id)
@@ -380,10 +408,14 @@ class Escalations:
     def _answered(self, letter: str) -> None:
         self._journal.post(partial(self._ledger.answered, letters=[letter], at=self._clock.wall()))
 
-    async def _reopen(self, incident: str, event: Reopened, letter: str | None) -> None:
+    async def _reopen(self, incident: str, event: Reopened, letter: str) -> None:
         """Somebody opens a resolved incident again: its escalation comes back into memory."""
         known = frozenset(self._live)
-        await self._ownership.claim(Claim(self._node, self._clock.wall(), known, own=True, incident=incident))
+        try:
+            await self._ownership.claim(Claim(self._node, self._clock.wall(), known, own=True, incident=incident))
+        except StoreUnavailable:
+            self._letters.discard(letter)  # it is read again
+            raise
         live = self._live.get(incident)
         if live is not None:
             self._tell(live, event, letter)

@@ -163,8 +163,15 @@ class Connected:
         self._at_point = at_point
         """Told at each point at which a process may die: before and after a commit, before its answer."""
         self._next = 0.0
+        self.unanswered = 0
+        """Transactions whose caller has not heard of them yet."""
         self.cut_off = False
         self.dead = False
+
+    @property
+    def lag(self) -> float:
+        """Seconds until what was handed in last is carried out."""
+        return max(self._next - asyncio.get_running_loop().time(), 0.0)
 
     def run(self, transaction: Callable[[Any], T], *, urgent: bool = True) -> "asyncio.Future[T]":
         return self._submit(transaction)
@@ -175,9 +182,14 @@ class Connected:
     def _submit(self, transaction: Callable[[Any], T]) -> "asyncio.Future[T]":
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[T] = loop.create_future()
+        self.unanswered += 1
+        answer.add_done_callback(self._answered)
         self._next = max(self._next, loop.time() + self._delay())
         loop.call_at(self._next, self._commit, transaction, answer)
         return answer
+
+    def _answered(self, answer: "asyncio.Future[Any]") -> None:
+        self.unanswered -= 1
 
     def _commit(self, transaction: Callable[[Any], T], answer: "asyncio.Future[T]") -> None:
         self._at_point()

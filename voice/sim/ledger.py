@@ -137,10 +137,10 @@ class MemoryLedger:
         if node in t.nodes and t.nodes[node].epoch == epoch:
             t.put(t.nodes, node, Node(epoch, t.now(at)))
 
-    def owned(self, connection: Any, node: str) -> dict[str, int]:
+    def fences(self, connection: Any, incidents: Collection[str]) -> dict[str, Fence]:
         t: Tables = connection
-        mine = [(name, row) for name, row in t.escalations.items() if row.owner == node]
-        return {name: row.epoch for name, row in mine if row.state.phase is not Phase.DONE}
+        found = [(name, t.escalations[name]) for name in incidents if name in t.escalations]
+        return {name: Fence(name, row.owner or "", row.epoch) for name, row in found}
 
     def claim(self, connection: Any, claim: Claim) -> list[Claimed]:
         t: Tables = connection

@@ -14,9 +14,11 @@ from sqlalchemy import (
     Connection,
     Insert,
     Row,
+    Select,
     Table,
     and_,
     bindparam,
+    func,
     literal,
     or_,
     select,
@@ -53,6 +55,7 @@ T = TypeVar("T")
 
 _ESCALATIONS = schema.escalations
 _PLANS = schema.frozen_plans
+_NODES = schema.nodes
 _OUTBOX = schema.outbox
 _INBOX = schema.inbox
 
@@ -188,21 +191,23 @@ class SqlLedger:
 
     def register(self, connection: Connection, node: str, seconds: float, at: datetime) -> int:
         """See `Ledger`."""
-        return nodes.register(connection, node, seconds, at)
+        return nodes.enroll(connection, node, at, seconds).epoch
 
     def beat(self, connection: Connection, node: str, epoch: int, seconds: float, at: datetime) -> Beat:
         """See `Ledger`."""
-        return Beat(nodes.renew(connection, node, epoch, seconds, at), nodes.others(connection, node, at))
+        alive = nodes.renew(connection, nodes.Node(node, epoch, 0), at, seconds)
+        others = _alive(connection, at).where(_NODES.c.id != node).subquery()
+        return Beat(alive, connection.execute(select(func.count()).select_from(others)).scalar_one())
 
     def retire(self, connection: Connection, node: str, epoch: int, at: datetime) -> None:
         """See `Ledger`."""
-        nodes.renew(connection, node, epoch, 0.0, at)
+        nodes.renew(connection, nodes.Node(node, epoch, 0), at, 0.0)
 
-    def owned(self, connection: Connection, node: str) -> dict[str, int]:
+    def fences(self, connection: Connection, incidents: Collection[str]) -> dict[str, Fence]:
         """See `Ledger`."""
-        open_ones = and_(_ESCALATIONS.c.owner == node, _ESCALATIONS.c.phase != Phase.DONE.value)
-        found = connection.execute(select(_ESCALATIONS.c.incident_id, _ESCALATIONS.c.epoch).where(open_ones))
-        return {row.incident_id: row.epoch for row in found}
+        columns = (_ESCALATIONS.c.incident_id, _ESCALATIONS.c.owner, _ESCALATIONS.c.epoch)
+        found = connection.execute(select(*columns).where(_ESCALATIONS.c.incident_id.in_(incidents)))
+        return {row.incident_id: Fence(row.incident_id, row.owner or "", row.epoch) for row in found}
 
     def claim(self, connection: Connection, claim: Claim) -> list[Claimed]:
         """See `Ledger`."""
@@ -239,8 +244,7 @@ class SqlLedger:
     def _without_owner(self, connection: Connection, at: datetime) -> ColumnElement[bool]:
         if self.sole:
             return literal(True)
-        alive = nodes.alive(connection, at)
-        return or_(_ESCALATIONS.c.owner.is_(None), _ESCALATIONS.c.owner.not_in(alive))
+        return or_(_ESCALATIONS.c.owner.is_(None), _ESCALATIONS.c.owner.not_in(_alive(connection, at)))
 
     # -- the inbox --
 
@@ -285,6 +289,11 @@ def without_escalation(connection: Connection) -> list[str]:
     missing = _ESCALATIONS.c.incident_id.is_(None)
     joined = select(incidents.c.id).outerjoin(_ESCALATIONS, _ESCALATIONS.c.incident_id == incidents.c.id)
     return list(connection.execute(joined.where(incidents.c.state != "resolved", missing)).scalars())
+
+
+def _alive(connection: Connection, at: datetime) -> Select[tuple[str]]:
+    """The names of nodes whose lease holds."""
+    return select(_NODES.c.id).where(_NODES.c.lease_until > nodes.database_now(connection, at))
 
 
 def _advance(connection: Connection, decided: Decided) -> bool:
