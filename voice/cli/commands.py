@@ -6,13 +6,14 @@ import sys
 import time
 from argparse import Namespace
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 from rich.console import Console
 from sqlalchemy import Connection
 
 from config.advice import advice
 from config.settings import Settings, load
-from voice.cli import playing, showing
+from voice.cli import planning, playing, showing
 from voice.errors import ConfigurationError
 from voice.incidents.lifecycle import State
 from voice.incidents.timeline import verify as verify_chain
@@ -43,9 +44,17 @@ def check_config(options: Namespace, settings_of: SettingsOf) -> int:
         for name in ("devices", "workers", "operators", "trunks")
         for found in [getattr(settings, name)]
     )
+    if options.draw is not None:
+        print(planning.drawn(settings, options.draw))
+        return 0
     print(f"{options.file} is good: {counted}.")
     for line in advice(settings):
         print(f"note: {line}")
+    if not options.quiet:
+        for line in planning.explained(settings):
+            print(line)
+    for line in planning.warnings(settings, datetime.now(UTC)):
+        print(f"warning: {line}")
     return 0
 
 

@@ -16,7 +16,7 @@ from typing import NoReturn
 from config.settings import Settings, load
 from ivr.charts import DIALOGUES
 from ivr.prompts import LANGUAGES
-from voice.cli import commands, speaking
+from voice.cli import commands, planning, speaking
 from voice.errors import EarshotError
 from voice.incidents.lifecycle import State
 
@@ -27,6 +27,7 @@ EXAMPLES = """\
 examples:
   earshot demo                            a whole alarm on this machine, with simulated phones
   earshot check-config earshot.toml       what is wrong with a configuration, with line and key
+  earshot simulate night --from "Sunday 03:00"    what a plan would do then, without a call being made
   earshot serve --config earshot.toml     answer alarms
   earshot incidents --state open          what waits for somebody
   earshot incident 1k3x9a0q --follow      what happens with an alarm, as it happens
@@ -91,6 +92,17 @@ def _parser() -> Parser:
 
     checked = add("check-config", "say what is wrong with a configuration", commands.check_config, configured=False)
     checked.add_argument("file", type=Path, metavar="FILE")
+    checked.add_argument("--quiet", action="store_true", help="do not explain the plans")
+    checked.add_argument("--draw", metavar="PLAN", help="print this plan as a Mermaid flow chart, and nothing else")
+
+    played_through = add("simulate", "show what a plan would do, without a call being made", planning.simulate)
+    played_through.add_argument("plan", metavar="PLAN", help="its id")
+    played_through.add_argument("--from", dest="since", metavar="TIME", help='such as "Sunday 03:00" (now)')
+    played_through.add_argument("--customer", metavar="ID", help="whose alarm it is; the first who has this plan")
+    played_through.add_argument("--taken-by", metavar="CONTACT", help="who takes the alarm when his telephone rings")
+    played_through.add_argument("--busy", action="append", default=[], metavar="CONTACT", help="whose line is busy")
+    played_through.add_argument("--for", dest="lasting", metavar="DURATION", help="such as 20m (30m, or one lap)")
+    played_through.add_argument("--json", action="store_true", help="for programs")
 
     listed = add("incidents", "list incidents, newest first", commands.incidents)
     listed.add_argument("--state", type=State, choices=list(State), metavar="STATE", help=", ".join(State))
@@ -125,6 +137,9 @@ def _parser() -> Parser:
     charted.add_argument("--language", choices=LANGUAGES, default="en", help="en if not said otherwise")
 
     shown_off = add("demo", "play a whole alarm with simulated phones", commands.demo, configured=False)
+    shown_off.add_argument(
+        "--escalation", action="store_true", help="the second story: nobody is at the desk, so the plan goes on"
+    )
     shown_off.add_argument("--keep", action="store_true", help="leave the service up afterwards")
     return parser
 

@@ -21,6 +21,8 @@ LONG_RING = 90.0
 """Seconds. After 20 to 30 a voicemail has picked up; whoever does not answer in this time will not."""
 LONG_STEP = 600.0
 """Seconds that one step may take when nobody answers."""
+LONG_ALONE = 300.0
+"""Seconds without anybody new before an automatic emergency call."""
 LONG_WAIT = 900.0
 LONG_PAUSE = 120.0
 """Seconds between two laps, and between two rounds."""
@@ -32,11 +34,26 @@ def holes(frozen: FrozenPlan, settings: Settings, now: datetime, kinds: Sequence
 
     `kinds` of alarm follow it: of a plan for tests or technical alarms only less is asked.
     """
-    found = [*_of_steps(frozen, now), *_of_teams(frozen, now)]
-    if set(kinds) - SPECIAL_KINDS:
-        found += [*_of_course(frozen.plan), *_of_persons(frozen, settings, now)]
-    found += [*_of_end(frozen.plan), *dead_ends.of_contacts(frozen, settings), *dead_ends.of_routes(frozen, settings)]
+    about_persons = bool(set(kinds) - SPECIAL_KINDS)
+    found = [*of_plan(frozen, now, about_persons=about_persons), *of_customer(frozen, settings)]
     return list(dict.fromkeys(found))
+
+
+def of_plan(frozen: FrozenPlan, now: datetime, *, about_persons: bool) -> Iterator[str]:
+    """What is the same for all customers on one clock."""
+    yield from _of_steps(frozen, now)
+    yield from _of_teams(frozen, now)
+    if about_persons:
+        yield from _of_course(frozen.plan)
+        yield from _of_hours(frozen, now)
+    yield from _of_end(frozen.plan)
+
+
+def of_customer(frozen: FrozenPlan, settings: Settings) -> Iterator[str]:
+    """What depends on whose alarms they are."""
+    yield from _of_words(frozen, settings)
+    yield from dead_ends.of_contacts(frozen, settings)
+    yield from dead_ends.of_routes(frozen, settings)
 
 
 def without_plan(settings: Settings) -> Iterator[str]:
@@ -107,6 +124,11 @@ def _of_automatic(number: int, step: Step, frozen: FrozenPlan) -> Iterator[str]:
             f"is to call {duration(step.after)} after the alarm, and the steps before it can take {duration(before)}: "
             "it may call that late; shorten them, or move it up"
         )
+    elif step.after - before > LONG_ALONE:
+        yield (
+            f"waits until {duration(step.after)} after the alarm, and the steps before it take {duration(before)} at "
+            f"most: nobody new is rung for {duration(step.after - before)}; give them more rounds"
+        )
 
 
 # -- rotas --
@@ -158,18 +180,20 @@ def _of_end(plan: Plan) -> Iterator[str]:
         )
 
 
-def _of_persons(frozen: FrozenPlan, settings: Settings, now: datetime) -> Iterator[str]:
-    """Whether somebody who can help is there for alarms about a person."""
-    targets = [target for step in frozen.plan.steps for target in step.ring]
-    people = everybody(frozen, targets)
-    if len(people) == 1 and not (OPERATORS in targets and settings.operators):
-        yield f"only {people[0].name} is ever rung: when that telephone is off, nobody is; add somebody else"
+def _of_hours(frozen: FrozenPlan, now: datetime) -> Iterator[str]:
     for number, step in enumerate(frozen.plan.steps, 1):
         out = absences.in_words(absences.out_of_hours(frozen, step.ring, now), absences.zone_of(frozen), now)
         if out:
             names = listed([contact.name for contact in everybody(frozen, step.ring) if contact.hours])
             yield f"step {number}: outside the hours of {names}: {out}; they are rung all the same, add somebody else"
-    customer = frozen.customer
+
+
+def _of_words(frozen: FrozenPlan, settings: Settings) -> Iterator[str]:
+    """Whether somebody can be reached, and end it."""
+    targets = [target for step in frozen.plan.steps for target in step.ring]
+    people, customer = everybody(frozen, targets), frozen.customer
+    if len(people) == 1 and not (OPERATORS in targets and settings.operators):
+        yield f"only {people[0].name} is ever rung: when that telephone is off, nobody is; add somebody else"
     if customer and people and not (settings.operators or customer.close_word):
         yield f"customer {customer.id!r} has no close_word, and there are no operators: no contact can close an alarm"
     if customer and customer.close_word and not customer.duress_word:

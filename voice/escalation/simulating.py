@@ -150,10 +150,7 @@ class _Run:
             self._later(now, 0.0, OperatorRings("any"))
 
     def _note(self, now: datetime, decision: Decision) -> None:
-        self.moments += [Moment(now, note) for note in decision.notes if note.kind not in _UNSAID]
-        for command in decision.commands:
-            if (told := _told(command)) is not None:
-                self.moments.append(Moment(now, told))
+        self.moments += [Moment(now, note) for note in _all_said(decision, self.frozen)]
 
     def _later(self, now: datetime, seconds: float, event: Event) -> None:
         self._told += 1
@@ -179,6 +176,28 @@ class _Run:
 
 _UNSAID = frozenset({"contact_rings", "emergency_placed"})
 """Notes that say nothing here that is not said otherwise."""
+
+
+def _all_said(decision: Decision, frozen: FrozenPlan) -> Iterator[Note]:
+    """The notes, and behind the beginning of a step what it would do."""
+    commands = [told for command in decision.commands if (told := _told(command)) is not None]
+    at_once: frozenset[str] = frozenset()
+    for note in decision.notes:
+        rung = note.kind == "contact_rung" and note.detail["number"] == 1 and note.detail["contact"] in at_once
+        if note.kind not in _UNSAID and not rung:
+            yield note
+        if note.kind == "escalated" and "step" in note.detail:
+            at_once = _rung_at_once(note, frozen)
+            if not at_once:
+                yield from commands
+                commands = []
+    yield from commands
+
+
+def _rung_at_once(note: Note, frozen: FrozenPlan) -> frozenset[str]:
+    """Whom the beginning of a step names as those who are rung now."""
+    step = frozen.plan.steps[note.detail["step"] - 1]
+    return frozenset(note.detail.get("rings", ())) if step.order == "all" else frozenset()
 
 
 def _told(command: Command) -> Note | None:
