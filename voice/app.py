@@ -79,6 +79,7 @@ class Service:
         self.metrics = Metrics()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._store_down = False
+        self.webhooks: Webhooks | None = None
         clock, rng = outside.clock, outside.random
 
         self.directory = Directory(settings)
@@ -326,6 +327,14 @@ class Service:
         watch("earshot_legs", "Legs with media", lambda: self.media_clock.legs)
         watch("earshot_operators_listening", "Operators on an incident", lambda: self.operators.listening)
         watch("earshot_store_backlog", "Writes that wait for the store", lambda: self.journal.backlog)
+        watch("earshot_trunks_down", "Trunks that calls cannot use", lambda: len(self.trunks.down))
+        watch("earshot_calls_waiting_for_trunk", "Calls that wait for a trunk", lambda: self.trunks.lines.waiting)
+        watch(
+            "earshot_webhooks_waiting", "Deliveries not made yet", lambda: self.webhooks.waiting if self.webhooks else 0
+        )
+        watch(
+            "earshot_webhooks_given_up", "Deliveries given up", lambda: self.webhooks.given_up if self.webhooks else 0
+        )
         watch("earshot_late_ticks", "Media ticks that came late", lambda: self.media_clock.late_ticks)
 
 

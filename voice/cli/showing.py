@@ -203,6 +203,9 @@ def headline(row: IncidentRow, settings: Settings, escalation: Escalation | None
     text.append(f"  {_who(row, settings)}  opened {row.opened_at.astimezone():%Y-%m-%d %H:%M:%S %Z}")
     for alarming in _alarming(row, escalation):
         text.append(f"\n{alarming}", RED)
+    customer = settings.customer(row.customer_id) if row.customer_id else None
+    if customer is not None and customer.instructions and row.state is not State.RESOLVED:
+        text.append(f"\nInstructions of {customer.name}: {customer.instructions}", "yellow")
     return text
 
 
