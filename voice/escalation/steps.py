@@ -113,8 +113,15 @@ def _begin_ringing(turn: Turn) -> None:
     if step.order == "sequence":
         turn.set(queue=left)
         return
-    for contact in left:
+    for contact in _another_first(left, state.round + state.lap):
         calling.ring(turn, contact)
+
+
+def _another_first(people: tuple[str, ...], turns: int) -> tuple[str, ...]:
+    """All at once, but where the trunks have fewer lines than people, who is named last may get none: so each round
+    begins with another one."""
+    first = turns % len(people) if people else 0
+    return people[first:] + people[:first]
 
 
 def _operators_until(turn: Turn) -> datetime | None:

@@ -117,7 +117,7 @@ def test_who_passes_it_on_is_not_rung_again_in_this_lap_but_in_the_next() -> Non
     assert talk.rung() == ["anna", "chris"]
     for _ in range(2):
         talk.tells(Declined(talk.leg("anna")), Declined(talk.leg("chris")))
-    assert talk.rung() == ["anna", "chris"]
+    assert sorted(talk.rung()) == ["anna", "chris"]
     talk.passes(5)
     assert talk.rung() == ["anna", "bob", "chris"]
 
