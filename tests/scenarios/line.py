@@ -179,7 +179,7 @@ class Line:
 
     def takes_it(self) -> Self:
         """Picks up, presses the key that is asked for, and hears that he has the alarm."""
-        return self.answers().presses_the_key().hears("You now hear the worker")
+        return self.answers().presses_the_key().hears("You have taken the alarm")
 
     def waits(self, span: float | str) -> Self:
         return self._then(lambda: asyncio.sleep(seconds_of(span)))

@@ -82,10 +82,10 @@ class Tale:
 
     # -- acting --
 
-    async def alarm(self, device: str = "badge7", *, register: bool = False) -> PhoneCall:
+    async def alarm(self, device: str = "badge7", *, to: str = ALARM, register: bool = False) -> PhoneCall:
         """A worker raises an alarm, and it is answered."""
         badge = self.badge = await self.world.device(device, register=register)
-        call = badge.call(ALARM)
+        call = badge.call(to)
         await call.established()
         return call
 
@@ -104,7 +104,7 @@ class Tale:
     async def taken_by(self, name: str) -> Line:
         """This contact takes the alarm, whose plan rings him first."""
         line = self.phone(name)
-        await line.rings_within(3).takes_it()
+        await line.rings_within(3).takes_it().hears("You now hear the worker")
         await self.is_taken_by(f"contact:{name}")
         return line
 
