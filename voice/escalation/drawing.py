@@ -34,7 +34,7 @@ def _lines(frozen: FrozenPlan) -> Iterator[str]:
         yield f"step{number}{_shape(step, _label(frozen, number, step))}"
         if step.ring or step.emergency or step.link == "proof":
             yield f'step{number} -. "{_text(_taken(step))}" .-> human'
-        after = f"step{number + 1}" if number < len(plan.steps) else "ending"
+        after = f"step{number + 1}" if number < len(plan.steps) else "last"
         yield f'step{number} -->|"{_text(_goes_on(step))}"| {after}'
     yield from _ending(frozen)
 
@@ -42,10 +42,10 @@ def _lines(frozen: FrozenPlan) -> Iterator[str]:
 def _ending(frozen: FrozenPlan) -> Iterator[str]:
     plan = frozen.plan
     if plan.at_end == "stop":
-        yield f'ending[/"{_text(f"Ends without a human, as agreed in “{plan.agreement}”")}"/]'
-        yield "style ending stroke:#c00,stroke-width:3px"
+        yield f'last[/"{_text(f"Ends without a human, as agreed in “{plan.agreement}”")}"/]'
+        yield "style last stroke:#c00,stroke-width:3px"
     else:
-        yield f'ending(("{_text("Again")}")) -->|"{_text(f"after {duration(plan.lap_pause)}")}"| step1'
+        yield f'last(("{_text("Again")}")) -->|"{_text(f"after {duration(plan.lap_pause)}")}"| step1'
     yield f'human(["{_text("A person has the alarm")}"])'
     yield f'human -. "{_text(f"hung up, and not closed in {duration(plan.follow_up)}")}" .-> step1'
     yield "style human stroke:#080,stroke-width:3px"
