@@ -21,5 +21,5 @@ def postgres() -> Iterator[PostgresServer]:
 
 @pytest.fixture
 def postgres_url(postgres: PostgresServer) -> str:
-    """An empty database of its own for each test."""
-    return postgres.url(postgres.new_database())
+    """An empty schema of its own for each test."""
+    return postgres.new_schema()

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from sqlalchemy import Connection, text
@@ -16,24 +16,54 @@ from voice.incidents.lifecycle import Reason, State
 from voice.incidents.timeline import Entry, verify
 from voice.store import Store
 from voice.store import incidents as rows
-from voice.store.rows import IncidentRow
+from voice.store.rows import IncidentRow, Role
 
 AT = datetime(2026, 3, 1, 9, 15, 27, 123456, UTC)
 
 
-OPEN: dict[str, Callable[[str], Store]] = {"threaded": Store, "inline": Store.inline}
+OPEN: dict[str, Callable[..., Store]] = {"threaded": Store, "inline": Store.inline}
 STORES = ("sqlite threaded", "sqlite inline", "sqlite in memory", "postgresql threaded", "postgresql inline")
+
+
+def open_store(request: pytest.FixtureRequest, tmp_path: Path, **options: Any) -> Store:
+    database, _, how = request.param.partition(" ")
+    if how == "in memory":
+        return Store.inline(**options)
+    if database == "sqlite":
+        return OPEN[how](f"sqlite:///{tmp_path}/folder/earshot.db", **options)
+    return OPEN[how](request.getfixturevalue("postgres_url"), **options)
 
 
 @pytest.fixture(params=STORES)
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    database, _, how = request.param.partition(" ")
-    if how == "in memory":
-        store = Store.inline()
-    elif database == "sqlite":
-        store = OPEN[how](f"sqlite:///{tmp_path}/folder/earshot.db")
-    else:
-        store = OPEN[how](request.getfixturevalue("postgres_url"))
+    store = open_store(request, tmp_path)
+    yield store
+    await store.close()
+
+
+class Listener:
+    """Hears of timeline entries, and writes something of its own about each."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[str, int, str]] = []
+        self.fault: Exception | None = None
+
+    def __call__(self, connection: Connection, entry: Entry) -> None:
+        self.heard.append((entry.incident, entry.sequence, entry.kind))
+        rows.save_bindings(connection, {f"{entry.incident}.{entry.sequence}": [{}]})
+        if self.fault is not None:
+            raise self.fault
+
+
+@pytest.fixture
+def listener() -> Listener:
+    return Listener()
+
+
+@pytest.fixture(params=STORES)
+async def north(request: pytest.FixtureRequest, tmp_path: Path, listener: Listener) -> AsyncIterator[Store]:
+    """The store of a node, with a listener."""
+    store = open_store(request, tmp_path, node="north", on_entry=listener)
     yield store
     await store.close()
 
@@ -270,6 +300,53 @@ async def test_a_life_from_open_to_resolved_and_reopened_stands_on_the_timeline(
     assert verify(entries) is None
 
 
+async def test_how_an_incident_was_resolved_is_kept_until_it_is_reopened(store: Store) -> None:
+    await store.run(opens)
+
+    def change(to: State, **facts: Any) -> Callable[[Connection], IncidentRow]:
+        return lambda c: rows.transition(c, "00000001", to=to, actor="operator:olga", at=AT, **facts)
+
+    resolved = await store.run(change(State.RESOLVED, reason=Reason.FALSE, note="sat on his badge\0"))
+    assert resolved == await store.read(lambda c: rows.incident(c, "00000001"))
+    assert resolved.note == "sat on his badge\ufffd"
+    reopened = await store.run(change(State.OPEN))
+    assert reopened == await store.read(lambda c: rows.incident(c, "00000001"))
+    assert reopened.note is None
+    assert [entry.detail.get("note") for entry in await chain_of(store)] == [None, resolved.note, None]
+
+
+async def test_what_may_raise_one_alarm_only_raises_one(store: Store) -> None:
+    def raises(name: str, cause: str | None) -> Callable[[Connection], IncidentRow]:
+        return lambda c: opens(c, name, cause_key=cause, customer_id="acme", actor="system", device_id=None)
+
+    first = await store.run(raises("00000001", "nobody reached: 1k3x9a0q"))
+    assert first == await store.read(lambda c: rows.incident(c, "00000001"))
+    assert (first.customer_id, first.cause_key) == ("acme", "nobody reached: 1k3x9a0q")
+    assert [entry.actor for entry in await chain_of(store)] == ["system"]
+    with pytest.raises(IntegrityError):
+        await store.run(raises("00000002", "nobody reached: 1k3x9a0q"))
+    for name in ("00000003", "00000004"):
+        await store.run(raises(name, None))
+    assert len(await store.read(rows.incidents)) == 3
+
+
+async def test_a_listener_hears_of_each_entry_and_writes_in_its_transaction(north: Store, listener: Listener) -> None:
+    await north.run(opens)
+    await north.run(lambda c: rows.transition(c, "00000001", to=State.ACKNOWLEDGED, actor="operator:olga", at=AT))
+    await north.run(lambda c: rows.append(c, "00000001", kind="x", detail={}, actor="system", at=AT))
+    assert listener.heard == [("00000001", 1, "opened"), ("00000001", 2, "acknowledged"), ("00000001", 3, "x")]
+    assert set(await north.read(rows.load_bindings)) == {"00000001.1", "00000001.2", "00000001.3"}
+
+
+async def test_what_a_listener_refuses_is_not_written(north: Store, listener: Listener) -> None:
+    listener.fault = ValueError("on purpose")
+    with pytest.raises(ValueError, match="on purpose"):
+        await north.run(opens)
+    listener.fault = None
+    assert await north.read(rows.incidents) == []
+    assert await north.read(rows.load_bindings) == {}
+
+
 async def test_the_second_of_two_who_resolve_is_refused_and_leaves_no_trace(store: Store) -> None:
     await store.run(opens)
 
@@ -358,6 +435,31 @@ async def test_what_a_dead_process_left_is_found_until_it_is_finished(store: Sto
     (recording,) = await store.read(lambda c: rows.recordings(c, "00000001"))
     assert (leg.ended_at, leg.cause) == (AT, "bye")
     assert (recording.duration_ms, recording.lost_ms, recording.complete) == (1000, 20, True)
+
+
+async def test_a_node_finds_what_it_left_and_what_nodes_left_that_are_gone(north: Store) -> None:
+    await north.run(calls)
+    (leg,) = await north.read(lambda c: rows.legs(c, "00000001"))
+    (recording,) = await north.read(lambda c: rows.recordings(c, "00000001"))
+    assert (leg.node, recording.node) == ("north", "north")
+    for node, found in (("north", 1), ("south", 0), (["south", "north"], 1), ([], 0), (None, 1)):
+        left = await north.read(lambda c, node=node: rows.unfinished(c, node))
+        assert (len(left.legs), len(left.recordings)) == (found, found), node
+
+
+async def test_what_was_written_for_no_node_is_everybodys(store: Store) -> None:
+    await store.run(calls)
+    assert len((await store.read(lambda c: rows.unfinished(c, "north"))).legs) == 1
+
+
+async def test_a_leg_says_which_contact_it_rings(store: Store) -> None:
+    await store.run(opens)
+    for number, role in enumerate(get_args(Role)):
+        leg = {"leg_id": str(number), "incident_id": "00000001", "role": role, "operator_id": None, "call_id": "c"}
+        more = {"peer": "p", "codec": None, "started_at": AT, "contact_id": f"{role}-1"}
+        await store.run(lambda c, values=leg | more: rows.add_leg(c, **values))
+    legs = await store.read(lambda c: rows.legs(c, "00000001"))
+    assert [(leg.role, leg.contact_id) for leg in legs] == [(role, f"{role}-1") for role in get_args(Role)]
 
 
 async def test_the_first_end_of_a_leg_stands(store: Store) -> None:

@@ -133,11 +133,11 @@ class Postgres:
         parameters = {"client_encoding": "utf8", "timezone": "UTC", **guards}
 
         def connect() -> Connection:
-            return Connection(begin=begin, answer_seconds=answer_seconds, startup_params=parameters, **self._options)
+            return Connection(answer_seconds=answer_seconds, startup_params=parameters, **self._options)
 
         made = create_engine("postgresql+pg8000://", creator=connect, poolclass=NullPool, hide_parameters=True)
         event.listen(made, "connect", _synchronous)
-        event.listen(made, "begin", _begin)
+        event.listen(made, "begin", _begin(begin))
         return made
 
 
@@ -149,9 +149,13 @@ def _synchronous(connection: Connection, record: Any) -> None:
     connection.commit()
 
 
-def _begin(connection: Connected) -> None:
-    driver: Any = connection.connection.dbapi_connection
-    connection.info[TRANSACTION] = driver.begin()
+def _begin(statement: str) -> Callable[[Connected], None]:
+    def begin(connection: Connected) -> None:
+        began = connection.exec_driver_sql(statement)
+        if began.returns_rows:
+            connection.info[TRANSACTION] = began.scalar()
+
+    return begin
 
 
 def _options(url: URL) -> dict[str, Any]:

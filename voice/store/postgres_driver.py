@@ -41,9 +41,8 @@ class _Prepared:
 class Connection(dbapi.Connection):
     """A connection of DB-API 2.0. Its errors have `sqlstate`, and their text is what the server says in one line."""
 
-    def __init__(self, *, begin: str, answer_seconds: float | None, **options: Any) -> None:
-        """Connect. `begin` opens each transaction; an answer that takes longer than `answer_seconds` never comes."""
-        self._begin = begin
+    def __init__(self, *, answer_seconds: float | None, **options: Any) -> None:
+        """Connect. An answer that takes longer than `answer_seconds` never comes."""
         self._prepared: dict[str, _Prepared] = {}
         self._broken = False
         with _translated(None):
@@ -52,12 +51,6 @@ class Connection(dbapi.Connection):
 
     def cursor(self) -> "Cursor":
         return Cursor(self)
-
-    def begin(self) -> Any:
-        """Begin a transaction. Gives what `begin` asks the server, if that asks it anything."""
-        with _translated(self):
-            rows = self.execute_simple(self._begin).rows
-        return rows[0][0] if rows else None
 
     def commit(self) -> None:
         if self._in_transaction:
@@ -93,16 +86,20 @@ class Connection(dbapi.Connection):
 
 
 class Cursor(dbapi.Cursor):
-    """A cursor of DB-API 2.0."""
+    """A cursor of DB-API 2.0. A statement that begins a transaction itself, with `BEGIN`, is left to do so."""
 
     def execute(self, operation: str, args: Sequence[Any] = (), stream: Any = None) -> None:
         connection: Connection = self._c
         with _translated(connection):
-            if not args or not connection._in_transaction or not connection.may_prepare(operation):
+            if operation.startswith("BEGIN"):
+                self._keep(connection.execute_simple(operation))
+            elif args and connection._in_transaction and connection.may_prepare(operation):
+                self._keep(connection.run(operation, args))
+            else:
                 super().execute(operation, args, stream)
-                return
-            self._context = connection.run(operation, args)
-            self._row_iter = None if self._context.rows is None else iter(self._context.rows)
+
+    def _keep(self, answer: Any) -> None:
+        self._context, self._row_iter = answer, None if answer.rows is None else iter(answer.rows)
 
 
 @contextmanager

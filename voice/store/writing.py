@@ -83,6 +83,11 @@ class Writer:
         except StoreUnavailable as error:
             self.give_up()
             return [Outcome(error=error)] * len(group)
+        except Exception as error:  # noqa: BLE001 - whatever the driver does: this thread goes on, the group may come again
+            self.give_up()
+            unavailable = StoreUnavailable(f"the database cannot commit: {error!r}")
+            unavailable.__cause__ = error
+            return [Outcome(error=unavailable)] * len(group)
 
     def _write(self, group: Sequence[Transaction]) -> list[Outcome]:
         for _ in range(ATTEMPTS - 1):
@@ -147,7 +152,7 @@ class Writer:
         """Close the connection; the next group makes a new one."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            with suppress(DBAPIError):
+            with suppress(Exception):  # it is of no use any more, whatever is wrong with it
                 connection.close()
 
 
@@ -201,5 +206,5 @@ class Reader:
         """Close the connection; the next read makes a new one."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            with suppress(DBAPIError):
+            with suppress(Exception):  # as above
                 connection.close()
