@@ -159,8 +159,8 @@ class EscalationDesk:
     def _follow(self, incident_id: str, state: State) -> None:
         """Whom the queue rings, and who has it."""
         incident = self._service.incidents.get(incident_id)
-        if incident is None:
-            return
+        if incident is None or (state.phase is Phase.DONE and incident.state is Standing.RESOLVED):
+            return  # one that is about to be opened again would be forgotten
         incident.rings_operators = state.rings_operators
         incident.holders = frozenset(taker.actor for taker in state.takers)
         forsaken = state.phase is Phase.ESCALATING and not incident.attended
@@ -172,7 +172,7 @@ class EscalationDesk:
     def _changed(self, incident_id: str, change: Change) -> None:
         incident = self._service.incidents.get(incident_id)
         if incident is not None:
-            incident.follow(change.to, actor=change.actor)
+            incident.follow(change.to, actor=change.actor, reason=change.reason)
 
     async def _taken_up(self, taken: TakenUp) -> None:
         """Escalations of a process that is gone: ours of the last life, those of a node that died, or one that was

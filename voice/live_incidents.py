@@ -186,9 +186,9 @@ class LiveIncident:
         )
         self.on_change(self)
 
-    def follow(self, to: State, *, actor: str) -> None:
+    def follow(self, to: State, *, actor: str, reason: Reason | None = None) -> None:
         """The escalation has changed the state, and writes it in its own transaction. Raises `LifecycleError`."""
-        transition(self.state, to, None)
+        transition(self.state, to, reason)
         self.state, self.changed_by = to, actor
         self.on_change(self)
 

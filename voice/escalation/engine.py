@@ -121,7 +121,7 @@ def _when_open(turn: Turn, event: Event) -> None:
         case EmergencyIndeterminate():
             control_room.indeterminate(turn, event.call, event.why)
         case Resolved():
-            _resolved(turn)
+            _resolved(turn, event)
         case Reopened():
             pass  # it is open
 
@@ -167,8 +167,11 @@ def _deadlines(turn: Turn) -> None:
     calling.silent(turn)
 
 
-def _resolved(turn: Turn) -> None:
+def _resolved(turn: Turn, event: Resolved) -> None:
     """A person has ended it: so does everything that is under way."""
+    if event.reason is not None:
+        note = {"note": event.note} if event.note else {}
+        turn.change(lifecycle.State.RESOLVED, event.by, reason=event.reason, **note)
     for leg in turn.state.legs:
         turn.do(Cancel(leg.id))
     control_room.abandon(turn)

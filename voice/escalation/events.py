@@ -6,6 +6,8 @@ late and in any order: the engine ignores what a leg or an incident is past.
 
 from dataclasses import dataclass
 
+from voice.incidents.lifecycle import Reason
+
 
 @dataclass(frozen=True, slots=True)
 class Opened:
@@ -146,10 +148,15 @@ class WorkerSafe:
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """Somebody resolved the incident. The runner writes the lifecycle; the engine ends what is under way."""
+    """Somebody resolved the incident: what is under way ends."""
 
     by: str
     """Actor: `operator:olga`, `contact:anna`, …"""
+    reason: Reason | None = None
+    """Of somebody who does not have the incident in his hands: the lifecycle is changed with this decision. None: it
+    is changed already, by the session of who did it."""
+    note: str = ""
+    """How it was resolved, in words."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,11 @@ from asyncio import Future
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import cache
 from hashlib import sha256
 from typing import Any, Protocol, TypeVar, get_args
 
+from pydantic import TypeAdapter
 from sqlalchemy import Connection
 
 from config.plans import FrozenPlan
@@ -133,6 +135,8 @@ class Claim:
 
     node: str
     at: datetime
+    epoch: int | None = None
+    """Of the node, where several share the store: only who is the node now may take anything up."""
     known: Collection[str] = ()
     """Those that this process has."""
     own: bool = False
@@ -200,8 +204,12 @@ class Ledger(Protocol):
         """Who may write these escalations; those that are not in the store are left out."""
         ...
 
+    def held(self, connection: Connection, node: str) -> list[str]:
+        """The escalations of a node that are not over."""
+        ...
+
     def claim(self, connection: Connection, claim: Claim) -> list[Claimed]:
-        """Take up escalations that nobody has, the most urgent first."""
+        """Take up escalations that nobody has, the most urgent first. Raises `Fenced` for an earlier process."""
         ...
 
     # -- the inbox --
@@ -252,9 +260,15 @@ def _text(value: Any) -> str:
 def _read(text: str, kinds: dict[str, type[Any]]) -> Any:
     try:
         ((name, values),) = json.loads(text).items()
-        return kinds[name](**values)
+        return _adapter(kinds[name]).validate_python(asdict(kinds[name](**values)))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{text[:100]!r} is none of {', '.join(sorted(kinds))}") from error
+
+
+@cache
+def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
+    """What has another type in JSON gets its own again: the reason of `Resolved`."""
+    return TypeAdapter(kind)
 
 
 def key_of(command: Command) -> str | None:

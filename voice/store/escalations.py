@@ -209,8 +209,15 @@ class SqlLedger:
         found = connection.execute(select(*columns).where(_ESCALATIONS.c.incident_id.in_(incidents)))
         return {row.incident_id: Fence(row.incident_id, row.owner or "", row.epoch) for row in found}
 
+    def held(self, connection: Connection, node: str) -> list[str]:
+        """See `Ledger`."""
+        under_way = and_(_ESCALATIONS.c.owner == node, _ESCALATIONS.c.phase != Phase.DONE.value)
+        return list(connection.execute(select(_ESCALATIONS.c.incident_id).where(under_way)).scalars())
+
     def claim(self, connection: Connection, claim: Claim) -> list[Claimed]:
         """See `Ledger`."""
+        if claim.epoch is not None:
+            _be_the_node(connection, claim.node, claim.epoch)
         wanted = [row for row in self._claimable(connection, claim) if row.incident_id not in claim.known]
         chosen = wanted[: claim.limit]
         if not chosen:
@@ -296,6 +303,13 @@ def _alive(connection: Connection, at: datetime) -> Select[tuple[str]]:
     return select(_NODES.c.id).where(_NODES.c.lease_until > nodes.database_now(connection, at))
 
 
+def _be_the_node(connection: Connection, node: str, epoch: int) -> None:
+    """Nobody else becomes the node until the transaction ends."""
+    found = select(_NODES.c.epoch).where(_NODES.c.id == node).with_for_update(read=True)
+    if connection.execute(found).scalar() != epoch:
+        raise Fenced(f"another process is node {node} now")
+
+
 def _advance(connection: Connection, decided: Decided) -> bool:
     """Write the state; False when this decision, or one that builds on it, is there already."""
     fence, state = decided.fence, decided.state
@@ -336,6 +350,7 @@ def _change(connection: Connection, incident: str, change: Change, at: datetime)
             reason=change.reason,
             at=at,
             detail=change.detail,
+            note=change.detail.get("note"),
         )
     except LifecycleError as error:  # somebody was quicker: what was decided stands, the state does not follow
         detail = {"wanted": change.to.value, "why": str(error)}
