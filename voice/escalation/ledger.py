@@ -10,7 +10,7 @@ The functions of a ledger take the connection of the transaction that they are p
 
 import json
 from asyncio import Future
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import cache
@@ -266,7 +266,7 @@ def _read(text: str, kinds: dict[str, type[Any]]) -> Any:
 
 
 @cache
-def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
+def _adapter(kind: Hashable) -> TypeAdapter[Any]:
     """What has another type in JSON gets its own again: the reason of `Resolved`."""
     return TypeAdapter(kind)
 
