@@ -7,7 +7,7 @@ the table; what was given up stays a while, to be seen.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import (
     ColumnElement,
@@ -24,6 +24,7 @@ from sqlalchemy import (
 )
 
 from voice.store import schema
+from voice.store.nodes import database_now
 
 WAITING, GIVEN_UP = "waiting", "given up"
 
@@ -94,13 +95,13 @@ def add(
 
 def anything_due(connection: Connection, hook: str, now: datetime) -> bool:
     """Whether a claim would give anything. Only reads."""
-    ready = select(_TABLE.c.id).where(_ready(hook, _moment(connection, now))).limit(1)
+    ready = select(_TABLE.c.id).where(_ready(hook, database_now(connection, now))).limit(1)
     return connection.execute(ready).first() is not None
 
 
 def claim(connection: Connection, hook: str, *, limit: int, now: datetime, seconds: float) -> list[Delivery]:
     """Deliveries that are due, for this process alone for so many seconds. On PostgreSQL the database's clock rules."""
-    moment = _moment(connection, now)
+    moment = database_now(connection, now)
     until = moment + timedelta(seconds=seconds)
     rows = connection.execute(
         select(_TABLE)
@@ -125,7 +126,7 @@ def delivered(connection: Connection, delivery: Delivery) -> bool:
 
 def failed(connection: Connection, delivery: Delivery, *, error: str, wait: float, now: datetime) -> bool:
     """It is tried again in `wait` seconds. False: the claim had run out."""
-    due = _moment(connection, now) + timedelta(seconds=wait)
+    due = database_now(connection, now) + timedelta(seconds=wait)
     return _settle(connection, delivery, state=WAITING, error=error, due_at=due)
 
 
@@ -174,11 +175,3 @@ def _settle(connection: Connection, delivery: Delivery, **values: object) -> boo
 def _still(delivery: Delivery) -> ColumnElement[bool]:
     """Nobody else has claimed it since."""
     return and_(_TABLE.c.id == delivery.id, _TABLE.c.state == _WAITS, _TABLE.c.claimed_until == delivery.claimed_until)
-
-
-def _moment(connection: Connection, now: datetime) -> datetime:
-    """Now, by the one clock that all nodes share: PostgreSQL's own. SQLite has one process, and its clock."""
-    if connection.dialect.name != "postgresql":
-        return now
-    moment: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
-    return moment.astimezone(UTC)
