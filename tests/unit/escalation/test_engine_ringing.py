@@ -137,6 +137,15 @@ def test_rounds_without_a_pause_follow_at_once() -> None:
     assert talk.rung() == ["bob", "chris"] * 3
 
 
+def test_each_round_begins_with_another_person_for_the_trunks_may_have_too_few_lines() -> None:
+    talk = Conversation(plan(ring("contact:bob", "contact:chris", "contact:dora", rounds=3), lap_pause=5)).opens()
+    for _ in range(3):
+        fails(talk, "bob", "chris", "dora")
+    assert talk.rung() == ["bob", "chris", "dora", "chris", "dora", "bob", "dora", "bob", "chris"]
+    talk.passes(5)
+    assert talk.rung() == ["chris", "dora", "bob"]
+
+
 def test_a_step_for_operators_lasts_its_seconds_and_they_ring_on_in_later_steps() -> None:
     talk = Conversation(plan(ring("operators", seconds=20), ring("contact:bob"))).opens()
     assert talk.state.rings_operators
