@@ -50,6 +50,11 @@ class CallEnd:
     reason: str = ""
     by_peer: bool = False
 
+    @property
+    def hung_up(self) -> bool:
+        """Whether the peer hung up. With a status (481) it did not: its side died, and knows nothing of the call."""
+        return self.by_peer and self.cause is EndCause.BYE and self.code is None
+
 
 @dataclass(frozen=True, slots=True)
 class MediaPlan:

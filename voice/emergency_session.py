@@ -81,7 +81,7 @@ class EmergencySession:
         if not self._call.ended.done():
             self._call.hang_up()
             return RoomEnd.LET_GO
-        return RoomEnd.LOST if self._lost else RoomEnd.HUNG_UP
+        return RoomEnd.HUNG_UP if self._call.ended.result().hung_up and not self._lost else RoomEnd.LOST
 
     def prove(self) -> None:
         """Somebody in the room says that a person is on this line."""

@@ -56,8 +56,8 @@ class Telephone:
             self.hung_up = True
             self.ended.set_result(CallEnd(EndCause.LOCAL, reason=reason or ""))
 
-    def ends(self, cause: EndCause = EndCause.BYE, *, by_peer: bool = True) -> None:
-        self.ended.set_result(CallEnd(cause, by_peer=by_peer))
+    def ends(self, cause: EndCause = EndCause.BYE, code: int | None = None, *, by_peer: bool = True) -> None:
+        self.ended.set_result(CallEnd(cause, code, by_peer=by_peer))
 
     async def gives_sign_of_life(self, seconds: float) -> bool:
         await asyncio.sleep(0 if self.lives else seconds)
@@ -589,6 +589,15 @@ async def test_a_phone_without_a_sign_of_life_is_lost() -> None:
     scene.session.went_quiet()
     assert await session is ContactEnd.LOST
     assert scene.kinds().count("no_sign_of_life") == 1
+
+
+@virtually
+async def test_a_network_that_has_forgotten_the_call_is_no_person_who_hung_up() -> None:
+    scene = Scene()
+    session = scene.take()
+    await asyncio.sleep(1)
+    scene.call.ends(EndCause.BYE, 481)
+    assert await session is ContactEnd.LOST
 
 
 @virtually

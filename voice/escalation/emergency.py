@@ -293,7 +293,7 @@ def _unanswered(call: str, rung: Rung | None) -> Event:
 def _ended(call: str, placed: _Placed, end: CallEnd) -> Event:
     """What it means that an answered call is over."""
     if placed.proven:
-        hung_up = not placed.lost and end.cause in (EndCause.BYE, EndCause.LOCAL)
+        hung_up = not placed.lost and (end.hung_up or end.cause is EndCause.LOCAL)
         return HungUp(call) if hung_up else LegLost(call)
     if placed.cancelled.done():
         return EmergencyIndeterminate(call, "cancelled before it was confirmed")

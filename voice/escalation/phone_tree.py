@@ -20,7 +20,7 @@ from ivr.accept import Acceptance, Alarm, accept, prepare, random_key
 from ivr.accept import Outcome as Accepted
 from ivr.runner import say
 from ivr.speech import Voice
-from voice.call import Call, CallEnd
+from voice.call import Call
 from voice.contact_session import ContactEnd, ContactHooks, ContactSession
 from voice.errors import EarshotError
 from voice.escalation.commands import Cancel, Ring
@@ -44,7 +44,6 @@ from voice.live_incidents import LiveIncident
 from voice.outbound import Outbound, Rung
 from voice.phone import CallPhone
 from voice.ringing import Outcome
-from voice.sip.session import EndCause
 
 log = structlog.get_logger(__name__)
 
@@ -293,8 +292,7 @@ def _refused(leg: str, acceptance: Acceptance, call: Call) -> Event:
 
 def _broke(call: Call) -> bool:
     """Whether the connection ended by itself: nobody hung up."""
-    end: CallEnd | None = call.ended.result() if call.ended.done() else None
-    return end is not None and not (end.by_peer and end.cause is EndCause.BYE)
+    return call.ended.done() and not call.ended.result().hung_up
 
 
 def _after_session(leg: str, end: ContactEnd) -> Event | None:
