@@ -6,7 +6,7 @@ confirmed by voice, over what he hears. What comes next (the plan goes on, anoth
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, ClassVar, Protocol
@@ -22,7 +22,6 @@ from voice.media.room import Member, Role, Voice
 from voice.media.tones import Sound, clip
 from voice.rtp.codecs import ALAW_SILENCE, SAMPLE_RATE
 from voice.sign_of_life import SignOfLife
-from voice.sip.session import EndCause
 
 ANSWER_SECONDS = 8.0
 """How long a question waits for its key, once it has been spoken."""
@@ -285,8 +284,8 @@ class ContactSession:
         """Somebody came or left: he hears it behind what is being said."""
         if other.role is Role.DEVICE:
             prompt = Says.DEVICE_BACK if came else None if self.incident.connected else Says.DEVICE_GONE
-        else:
-            prompt = _COMPANY.get((other.role, came))
+        else:  # after the duress word he would hear, and whoever forces him, that it called somebody
+            prompt = None if self._words.forced else _COMPANY.get((other.role, came))
         if prompt is not None and self._end is None:
             self._hooks.spawn(self._add(prompt))
 
@@ -295,8 +294,7 @@ class ContactSession:
             self._decide(ContactEnd.RESOLVED, Says.INCIDENT_CLOSED)
         end = self._end
         if end is None:
-            cause = self.call.ended.result() if self.call.ended.done() else None
-            hung_up = cause is not None and cause.by_peer and cause.cause is EndCause.BYE
+            hung_up = self.call.ended.done() and self.call.ended.result().hung_up
             end = ContactEnd.HUNG_UP if hung_up else ContactEnd.LOST
         by_others = end in (ContactEnd.RESOLVED, ContactEnd.LET_GO)
         return ContactEnd.DURESS if self._words.forced and not by_others else end
@@ -314,18 +312,21 @@ class ContactSession:
             self._leave(end or ContactEnd.LOST)
 
     async def _farewell(self, end: ContactEnd, prompt: str, values: dict[str, str]) -> None:
+        """He hears these words and nothing else. Worker and operators, still there or not, would tell a bystander
+        whether the word that was keyed closed the alarm."""
+        gates = self.incident.room.leave(self.member)
+        self.call.media.source = self.member.tones
         try:
-            self.incident.room.confer(self.member, False)  # nobody hears him any more
             spoken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             await self._say(prompt, **values)
             self.member.tones.play(_PAUSE, lambda played: spoken.set_result(None))
             either: list[asyncio.Future[Any]] = [spoken, self.call.ended]
             await asyncio.wait(either, timeout=FAREWELL_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            self._leave(end)
+            self._leave(end, gates)
 
-    def _leave(self, end: ContactEnd) -> None:
-        gates = self.incident.room.leave(self.member)
+    def _leave(self, end: ContactEnd, shut: Sequence[str] = ()) -> None:
+        gates = [*shut, *self.incident.room.leave(self.member)]
         detail = {"leg": self.member.id, "end": end.value, "gates": gates}
         self.incident.note("contact_left", detail, actor=self.actor)
         self.call.hang_up()
