@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable, Generator, Sequence
 from typing import Any, Self
 
 from tests.scenarios.world import World
-from voice.rtp.codecs import ALAW_SILENCE
 from voice.sim.habits import Habits
 from voice.sim.phone import SimPhone
 from voice.sim.phone_call import PhoneCall
@@ -184,10 +183,6 @@ class Line:
     def waits(self, span: float | str) -> Self:
         return self._then(lambda: asyncio.sleep(seconds_of(span)))
 
-    def dies(self) -> Self:
-        """No BYE and no RTP any more, as behind a network that is gone. Whoever is called here later is there again."""
-        return self._at_once(lambda: self.call.drop(None))
-
     # -- what it heard --
 
     async def key(self) -> str:
@@ -202,8 +197,8 @@ class Line:
         return [text.text for text in heard(self.call.hearing, self.world.stage.speaker)]
 
     def sounds_since(self, at: float) -> bytes:
-        """What was heard from a loop time on, without the silence around it."""
-        return self.call.hearing.audio(at).strip(ALAW_SILENCE[:1])
+        """What was heard from a loop time on."""
+        return self.call.hearing.audio(at)
 
 
 def machine(audio: bytes, after: float = 2.0) -> Callable[[SimPhone], None]:
