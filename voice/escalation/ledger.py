@@ -10,7 +10,7 @@ The functions of a ledger take the connection of the transaction that they are p
 
 import json
 from asyncio import Future
-from collections.abc import Callable, Collection, Hashable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import cache
@@ -260,15 +260,15 @@ def _text(value: Any) -> str:
 def _read(text: str, kinds: dict[str, type[Any]]) -> Any:
     try:
         ((name, values),) = json.loads(text).items()
-        return _adapter(kinds[name]).validate_python(asdict(kinds[name](**values)))
+        return _adapters()[name].validate_python(asdict(kinds[name](**values)))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{text[:100]!r} is none of {', '.join(sorted(kinds))}") from error
 
 
 @cache
-def _adapter(kind: Hashable) -> TypeAdapter[Any]:
+def _adapters() -> dict[str, TypeAdapter[Any]]:
     """What has another type in JSON gets its own again: the reason of `Resolved`."""
-    return TypeAdapter(kind)
+    return {name: TypeAdapter(kind) for name, kind in (_EVENTS | _COMMANDS).items()}
 
 
 def key_of(command: Command) -> str | None:
