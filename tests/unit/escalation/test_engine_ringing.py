@@ -138,12 +138,12 @@ def test_rounds_without_a_pause_follow_at_once() -> None:
 
 
 def test_each_round_begins_with_another_person_for_the_trunks_may_have_too_few_lines() -> None:
-    talk = Conversation(plan(ring("contact:bob", "contact:chris", "contact:dora", rounds=3), lap_pause=5)).opens()
-    for _ in range(3):
-        fails(talk, "bob", "chris", "dora")
-    assert talk.rung() == ["bob", "chris", "dora", "chris", "dora", "bob", "dora", "bob", "chris"]
+    talk = Conversation(plan(ring("contact:bob", "contact:chris", rounds=2), lap_pause=5)).opens()
+    for _ in range(2):
+        fails(talk, "bob", "chris")
+    assert talk.rung() == ["bob", "chris", "chris", "bob"]
     talk.passes(5)
-    assert talk.rung() == ["chris", "dora", "bob"]
+    assert talk.rung() == ["chris", "bob"]
 
 
 def test_a_step_for_operators_lasts_its_seconds_and_they_ring_on_in_later_steps() -> None:
