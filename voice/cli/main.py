@@ -16,9 +16,9 @@ from typing import NoReturn
 from config.settings import Settings, load
 from ivr.charts import DIALOGUES
 from ivr.prompts import LANGUAGES
-from voice.cli import commands, planning, speaking
+from voice.cli import commands, deciding, planning, speaking
 from voice.errors import EarshotError
-from voice.incidents.lifecycle import State
+from voice.incidents.lifecycle import Reason, State
 
 EXIT_MISTAKE = 2
 EXIT_INTERRUPTED = 130
@@ -31,6 +31,7 @@ examples:
   earshot serve --config earshot.toml     answer alarms
   earshot incidents --state open          what waits for somebody
   earshot incident 1k3x9a0q --follow      what happens with an alarm, as it happens
+  earshot resolve 1k3x9a0q false --note "she is at home"
   earshot play 1k3x9a0q                   hear what the device sent
   earshot play 1k3x9a0q --export a.wav    the same as a file for any player
   earshot verify 1k3x9a0q                 is its timeline as it was written?
@@ -113,6 +114,18 @@ def _parser() -> Parser:
     shown.add_argument("incident", metavar="ID")
     shown.add_argument("--json", action="store_true", help="for programs; `verify` reads it back")
     shown.add_argument("--follow", action="store_true", help="go on until it is resolved")
+
+    resolved = add("resolve", "end an incident, with a reason", deciding.resolve)
+    resolved.add_argument("incident", metavar="ID")
+    resolved.add_argument("reason", type=Reason, choices=list(Reason), metavar="REASON", help=", ".join(Reason))
+    resolved.add_argument("--note", default="", metavar="TEXT", help="how it was resolved, for the timeline")
+
+    reopened = add("reopen", "open a resolved incident again: its plan starts from the top", deciding.reopen)
+    reopened.add_argument("incident", metavar="ID")
+
+    said_safe = add("safe", "note that the worker is safe; somebody still has to resolve it", deciding.safe)
+    said_safe.add_argument("incident", metavar="ID")
+    said_safe.add_argument("--proof", required=True, metavar="TEXT", help="how you know, for the timeline")
 
     played = add("play", "play what the device of an incident sent", commands.play)
     played.add_argument("incident", metavar="ID")

@@ -137,7 +137,8 @@ def _tell(console: Console, story: Story, frozen: FrozenPlan, names: Names, zone
     whose = frozen.customer.name if frozen.customer else NOBODY
     heading = title(frozen)
     console.print(f"{heading[:1].upper()}{heading[1:]}, alarm of {whose}", style="bold", soft_wrap=True, markup=False)
-    console.print(f"{_dated(story.opened_at, zone)} ({zone.key}). Nothing is called and nothing is sent.")
+    since = f"{_dated(story.opened_at, zone)} ({zone.key})"
+    console.print(f"{since}. Nothing is called and nothing is sent.", soft_wrap=True, markup=False)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in ("time", "after", "what"):
         table.add_column(column, no_wrap=column != "what", overflow="fold")

@@ -284,6 +284,12 @@ def leave(connection: Connection, letter: str, incident: str, event: Event, at: 
     connection.execute(_ADD_LETTER[connection.dialect.name], values)
 
 
+def is_answered(connection: Connection, letter: str) -> bool:
+    """Whether the process that owns the incident has read this letter."""
+    handled = select(_INBOX.c.id).where(_INBOX.c.id == letter, _INBOX.c.handled_at.is_not(None))
+    return connection.execute(handled).first() is not None
+
+
 def escalation(connection: Connection, incident: str) -> State | None:
     """Where the escalation of an incident stands; None for an incident without one."""
     text = connection.execute(select(_ESCALATIONS.c.state).where(_ESCALATIONS.c.incident_id == incident)).scalar()
