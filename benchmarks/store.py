@@ -1,15 +1,17 @@
 """What it costs to keep an alarm, and how many a second can be kept: each one durable before it is told so.
 
-`python -m benchmarks.store [--json]`. An alarm is one transaction: incident, three timeline entries, leg, two
-recordings. One at a time shows how long a caller waits; many at once show what group commit gives.
-The database is made in the working directory: a disk in memory would measure nothing.
+`python -m benchmarks.store [--json] [--postgresql | --url URL]`. An alarm is one transaction: incident, three timeline
+entries, leg, two recordings. One at a time shows how long a caller waits; many at once show what group commit gives.
+The database is made in the working directory: a disk in memory would measure nothing. `--postgresql` starts a server
+of its own beside us, on the same cores; `--url` measures one that is there, in an empty database.
 """
 
 import argparse
 import asyncio
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -19,6 +21,7 @@ from tempfile import TemporaryDirectory
 from sqlalchemy import Connection
 
 from benchmarks.machine import percentile, this_machine
+from tests.postgres import PostgresServer
 from voice.incidents.kinds import Kind
 from voice.store import Store
 from voice.store import incidents as rows
@@ -109,24 +112,42 @@ async def measure(store: Store, callers: int, alarms: int, number: Callable[[], 
     )
 
 
-async def figures() -> list[Figure]:
+async def figures(url: str) -> list[Figure]:
     """All loads, on one database."""
     numbers = iter(range(10**8))
+    store = Store(url)
+    try:
+        await measure(store, 1, WARM_UP, numbers.__next__)
+        return [await measure(store, callers, ALARMS, numbers.__next__) for callers in CALLERS]
+    finally:
+        await store.close()
+
+
+@contextmanager
+def database(options: argparse.Namespace) -> Iterator[str]:
+    """The URL of the database that is measured."""
+    if options.url:
+        yield options.url
+        return
     with TemporaryDirectory(dir=Path.cwd(), prefix=".benchmark-") as folder:
-        store = Store(f"sqlite:///{folder}/earshot.db")
-        try:
-            await measure(store, 1, WARM_UP, numbers.__next__)
-            return [await measure(store, callers, ALARMS, numbers.__next__) for callers in CALLERS]
-        finally:
-            await store.close()
+        if not options.postgresql:
+            yield f"sqlite:///{folder}/earshot.db"
+            return
+        Path(folder).chmod(0o755)  # the server is another user, where root starts it
+        with PostgresServer(Path(folder)) as server:
+            yield server.url(server.new_database())
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true", help="for programs")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--postgresql", action="store_true", help="measure a server that is started for it")
+    which.add_argument("--url", help="measure this database, which must be empty")
     options = parser.parse_args()
     machine = this_machine()
-    measured = asyncio.run(figures())
+    with database(options) as url:
+        measured = asyncio.run(figures(url))
     if options.json:
         print(json.dumps({"machine": machine.as_dict(), "store": [asdict(figure) for figure in measured]}))
         return

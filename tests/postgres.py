@@ -45,8 +45,9 @@ _IPC_RMID = 0
 class PostgresServer:
     """A server that can be stopped, killed and started again. `with PostgresServer() as server`."""
 
-    def __init__(self) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="earshot-postgres-"))
+    def __init__(self, beside: Path | None = None) -> None:
+        """`beside`: where its files are; else where temporary files are."""
+        self._folder = Path(tempfile.mkdtemp(prefix="earshot-postgres-", dir=beside))
         self._data = self._folder / "data"
         self._process: subprocess.Popen[bytes] | None = None
         self._numbers = count(1)
