@@ -44,8 +44,12 @@ asyncio.run(main())
 """
 
 
-def test_every_incident_that_was_told_to_be_written_survives_kill_9(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/earshot.db"
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_every_incident_that_was_told_to_be_written_survives_kill_9(
+    database: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    shared = database == "postgresql"
+    url = request.getfixturevalue("postgres_url") if shared else f"sqlite:///{tmp_path}/earshot.db"
     victim = subprocess.Popen(
         [sys.executable, "-c", VICTIM, url],
         stdout=subprocess.PIPE,
