@@ -11,11 +11,13 @@ the 200 (SO_TIMESTAMPNS), so that a generator that is busy itself does not look 
 from __future__ import annotations
 
 import heapq
+import math
 import re
 import select
 import socket
 import struct
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 
@@ -61,6 +63,7 @@ _IN_DIALOG = (
 )
 _CALL = re.compile(rb"^Call-ID: [^-\r]*-(\d+)@bench\r$", re.MULTILINE)
 _METHOD = re.compile(rb"^CSeq: \d+ (\w+)\r$", re.MULTILINE)
+_COPIED = re.compile(rb"^(?:Via|From|To|Call-ID|CSeq): [^\r]*", re.MULTILINE)
 _TO = re.compile(rb"^(To: [^\r]*)\r$", re.MULTILINE)
 _CONTACT = re.compile(rb"^Contact: <([^>]*)>", re.MULTILINE)
 _PORT = re.compile(rb"^m=audio (\d+) ", re.MULTILINE)
@@ -76,10 +79,12 @@ class Plan:
     rate: float
     """Calls a second."""
     hold: float
-    """Seconds from the answer to the BYE."""
+    """Seconds from the answer to the BYE; infinity: the service ends the calls."""
     audio: bool = True
     name: str = "bench"
     """Part of the callers' names: another one for each run against the same service."""
+    longest: float = 0.0
+    """Seconds after which the devices end that wait for the service to end their calls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +100,8 @@ class Reached:
     """Requests that had to be sent again."""
     ended: int
     """Calls whose BYE was answered."""
+    let_go: int
+    """Calls that the service ended."""
     seconds: float
     """From the first INVITE to the last answer."""
     lateness_ms: float
@@ -123,12 +130,15 @@ class _Devices:
     sip: socket.socket
     rtp: socket.socket
     calls: list[_Call]
+    over: Callable[[], bool] = lambda: False
+    """Whether somebody has had enough of waiting."""
     start: float = 0.0
     due: list[tuple[float, int, str, int]] = field(default_factory=list)
     """(when, call, what, how often before), the earliest first."""
     talking: list[dict[int, _Call]] = field(default_factory=lambda: [{} for _ in range(10)])
     repeated: int = 0
     refused: int = 0
+    let_go: int = 0
     lateness: float = 0.0
     last_answer: float = 0.0
 
@@ -136,11 +146,13 @@ class _Devices:
         self.start = time.monotonic()
         for number in range(self.plan.calls):
             heapq.heappush(self.due, (self.start + number / self.plan.rate, number, "invite", 0))
-        give_up = self.start + self.plan.calls / self.plan.rate + self.plan.hold + LONGEST_WAIT
+        stay = self.plan.longest if math.isinf(self.plan.hold) else self.plan.hold + LONGEST_WAIT
+        give_up = self.start + self.plan.calls / self.plan.rate + stay
         step = 0
-        while self.due and time.monotonic() < give_up:
+        while (self.due or self._waited_for) and time.monotonic() < give_up:
             audio_at = self.start + step * 0.002
-            wait = min(self.due[0][0], audio_at if self.plan.audio else give_up) - time.monotonic()
+            next_due = self.due[0][0] if self.due else give_up
+            wait = min(next_due, audio_at if self.plan.audio else give_up) - time.monotonic()
             if select.select([self.sip], [], [], max(0.0, wait))[0]:
                 self._receive()
             now = time.monotonic()
@@ -156,9 +168,15 @@ class _Devices:
             unanswered=len(self.calls) - len(answers) - self.refused,
             repeated=self.repeated,
             ended=sum(call.bye_answered for call in self.calls),
+            let_go=self.let_go,
             seconds=self.last_answer - self.start,
             lateness_ms=self.lateness * 1000,
         )
+
+    @property
+    def _waited_for(self) -> bool:
+        """Whether there are calls that the service is to end."""
+        return math.isinf(self.plan.hold) and not self.over() and not all(call.gone for call in self.calls)
 
     def _do(self, at: float, number: int, what: str, before: int) -> None:
         call = self.calls[number]
@@ -190,13 +208,25 @@ class _Devices:
 
     def _take(self, data: bytes, at: float) -> None:
         named, method = _CALL.search(data), _METHOD.search(data)
-        if named is None or method is None or data.startswith(b"SIP/2.0 1") or not data.startswith(b"SIP/2.0 "):
+        if named is None or method is None or data.startswith(b"SIP/2.0 1"):
             return
         call = self.calls[int(named[1])]
-        if method[1] == b"BYE":
+        if not data.startswith(b"SIP/2.0 "):
+            self._asked(call, method[1], data)
+        elif method[1] == b"BYE":
             call.bye_answered = True
         elif method[1] == b"INVITE":
             self._final(call, data, at)
+
+    def _asked(self, call: _Call, method: bytes, request: bytes) -> None:
+        """The service asks for something within a call: to end it, as a rule. All is answered 200."""
+        if method != b"ACK":
+            copied = b"".join(line + b"\r\n" for line in _COPIED.findall(request))
+            self.sip.sendto(b"SIP/2.0 200 OK\r\n" + copied + b"Content-Length: 0\r\n\r\n", self.plan.target)
+        if method == b"BYE" and not call.gone:
+            call.gone = True
+            self.let_go += 1
+            self.talking[call.number % 10].pop(call.number, None)
 
     def _final(self, call: _Call, data: bytes, at: float) -> None:
         to = _TO.search(data)
@@ -214,7 +244,8 @@ class _Devices:
             return
         call.final, call.answered_ms = True, (at - call.sent_at) * 1000
         self.last_answer = time.monotonic()
-        heapq.heappush(self.due, (self.last_answer + self.plan.hold, call.number, "bye", 0))
+        if not math.isinf(self.plan.hold):
+            heapq.heappush(self.due, (self.last_answer + self.plan.hold, call.number, "bye", 0))
         if port is not None and int(port[1]):
             call.media = self.plan.target[0], int(port[1])
             self.talking[call.number % 10][call.number] = call
@@ -262,7 +293,8 @@ def call(control: Connection, core: int = 1) -> None:
     while (plan := control.recv()) is not None:
         with _socket() as sip, _socket() as rtp:
             sip.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-            control.send(_Devices(plan, sip, rtp, [_Call(number) for number in range(plan.calls)]).run())
+            calls = [_Call(number) for number in range(plan.calls)]
+            control.send(_Devices(plan, sip, rtp, calls, over=control.poll).run())
 
 
 def _socket() -> socket.socket:
