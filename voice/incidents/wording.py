@@ -100,6 +100,9 @@ class _Facts(dict[str, Any]):
         for key in ("rings", "messages"):
             if key in detail:
                 self[key] = _people(detail[key], names)
+        for key in ("pause", "follow_up"):
+            if key in detail:
+                self[key] = f"{detail[key]:g}"
         if "until" in detail:
             self["until"] = f"{datetime.fromisoformat(str(detail['until'])).astimezone(names.zone):%H:%M:%S}"
         for key in ("kind", "outcome", "cause", "reason"):

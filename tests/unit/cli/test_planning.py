@@ -154,7 +154,7 @@ def test_a_simulation_tells_time_and_what_would_happen(file: Path, capsys: pytes
         ("+0:40", "rings Anna no more: no answer"),
         ("+0:40", "comes to step 3: rings Bob [the boss]"),
         ("+1:10", "rings Bob [the boss] no more: no answer"),
-        ("+1:10", "has come to the end of the plan, and starts again in 5.0 s"),
+        ("+1:10", "has come to the end of the plan, and starts again in 5 s"),
     ]
     assert out.endswith(
         "After 1 minute 10 seconds the plan starts again from the top, and so on until a person has the alarm.\n"
