@@ -239,7 +239,7 @@ class Remind:
 
 @dataclass(frozen=True, slots=True)
 class RaiseMissed:
-    """Raise `missed_check_in`. Its key is the cause of the incident: raised under it once, however often it is tried."""
+    """Raise `missed_check_in`. Its key is the cause of the incident, which is therefore raised once."""
 
     key: str
     due_at: datetime

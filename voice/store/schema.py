@@ -13,6 +13,7 @@ from sqlalchemy import (
     Column,
     Connection,
     Dialect,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -27,7 +28,7 @@ from sqlalchemy import (
 
 from voice.incidents.timeline import timestamp
 
-VERSION = "0002"
+VERSION = "0003"
 """The newest migration: what a database must stand at to be used. Migrations are numbered in order."""
 
 metadata = MetaData(
@@ -264,6 +265,82 @@ acknowledgements = Table(
     Column("used_at", Moment),
 )
 
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("worker_id", String(64), nullable=False),
+    Column("origin", String(16), nullable=False),
+    Column("state", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("phase", String(16), nullable=False),
+    Column("pending", Integer, nullable=False),
+    Column("due_at", Moment, nullable=False),
+    Column("started_at", Moment, nullable=False),
+    Column("ends_at", Moment, nullable=False),
+    Column("owner", String(64)),
+    Column("epoch", Integer, nullable=False),
+)
+_OPEN = text("phase <> 'ended'")
+Index("ix_sessions_open", sessions.c.worker_id, unique=True, sqlite_where=_OPEN, postgresql_where=_OPEN)
+Index("ix_sessions_worker_id", sessions.c.worker_id, sessions.c.started_at)
+_TO_KEEP = text("phase <> 'ended' OR pending > 0")
+Index("ix_sessions_owner", sessions.c.owner, sqlite_where=_TO_KEEP, postgresql_where=_TO_KEEP)
+
+session_log = Table(
+    "session_log",
+    metadata,
+    Column("session_id", String(64), ForeignKey("sessions.id"), primary_key=True),
+    Column("sequence", Integer, primary_key=True, autoincrement=False),
+    Column("at", Moment, nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("detail", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+session_inbox = Table(
+    "session_inbox",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("session_id", String(64), ForeignKey("sessions.id"), nullable=False),
+    Column("event", Text, nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("handled_at", Moment),
+)
+Index("ix_session_inbox_unhandled", session_inbox.c.session_id, sqlite_where=_UNHANDLED, postgresql_where=_UNHANDLED)
+
+credentials = Table(
+    "credentials",
+    metadata,
+    Column("worker_id", String(64), primary_key=True),
+    Column("kind", String(16), primary_key=True),
+    Column("hash", Text, nullable=False),
+    Column("changed_at", Moment, nullable=False),
+)
+
+failures = Table(
+    "failures",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("worker_id", String(64), nullable=False),
+    Column("at", Moment, nullable=False),
+)
+Index("ix_failures_worker_id", failures.c.worker_id, failures.c.at)
+
+memos = Table(
+    "memos",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("worker_id", String(64), nullable=False),
+    Column("session_id", String(64)),
+    Column("path", Text, nullable=False),
+    Column("made_at", Moment, nullable=False),
+    Column("expires_at", Moment, nullable=False, index=True),
+    Column("seconds", Float, nullable=False),
+    Column("transcript", Text),
+)
+Index("ix_memos_worker_id", memos.c.worker_id, memos.c.made_at)
+
 APPEND_ONLY = {
     "sqlite": (
         "CREATE TRIGGER timeline_no_update BEFORE UPDATE ON timeline "
@@ -284,6 +361,33 @@ APPEND_ONLY = {
     ),
 }
 """What makes the database itself refuse to alter a timeline, by dialect."""
+
+
+LOG_APPEND_ONLY = {
+    "sqlite": (
+        "CREATE TRIGGER session_log_no_update BEFORE UPDATE ON session_log "
+        "BEGIN SELECT RAISE(ABORT, 'the log of a session is append-only'); END",
+        "CREATE TRIGGER session_log_no_delete BEFORE DELETE ON session_log "
+        "BEGIN SELECT RAISE(ABORT, 'the log of a session is append-only'); END",
+        "CREATE TRIGGER session_log_no_replace BEFORE INSERT ON session_log WHEN EXISTS (SELECT 1 FROM session_log "
+        "WHERE session_id = NEW.session_id AND sequence = NEW.sequence) "
+        "BEGIN SELECT RAISE(ABORT, 'the log of a session is append-only'); END",
+    ),
+    "postgresql": (
+        "CREATE FUNCTION session_log_is_append_only() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        "RAISE EXCEPTION 'the log of a session is append-only' USING ERRCODE = 'integrity_constraint_violation'; "
+        "END $$",
+        "CREATE TRIGGER session_log_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON session_log "
+        "FOR EACH STATEMENT EXECUTE FUNCTION session_log_is_append_only()",
+    ),
+}
+"""The same of what is written about sessions of check-ins."""
+
+
+@event.listens_for(session_log, "after_create")
+def _forbid_changes_of_log(target: Table, connection: Connection, **options: Any) -> None:
+    for statement in LOG_APPEND_ONLY.get(connection.dialect.name, ()):
+        connection.exec_driver_sql(statement)
 
 
 @event.listens_for(timeline, "after_create")
