@@ -23,3 +23,19 @@ def test_the_command_line_tells_an_alarm_that_was_just_raised(tmp_path: Path) ->
         ladder = service.earshot("trace", str(incident.legs_of("device")[0]["call_id"]))
         for word in ("INVITE", "200", "ACK", "BYE"):
             assert word in ladder
+
+
+@pytest.mark.needs("sipp")
+def test_an_incident_is_resolved_and_reopened_from_the_command_line(tmp_path: Path) -> None:
+    with Service(tmp_path) as service:
+        Sipp(tmp_path, "alarm_rtp", service.address, user="badge", alaw=to_alaw(tone(400, 3)), talk=1).run()
+        id = service.wait_for_entry("answered", "device_hung_up").id
+        assert "noted as safe" in service.earshot("safe", id, "--proof", "she called the desk")
+        assert f"incident {id}: resolved: false" in service.earshot("resolve", id, "false", "--note", "at home")
+        resolved = service.wait_for_entry("worker_safe", "resolved")
+        (detail,) = [json.loads(entry["detail"]) for entry in resolved.timeline if entry["kind"] == "resolved"]
+        assert (detail["reason"], detail["note"]) == ("false", "at home")
+        assert "open again" in service.earshot("reopen", id)
+        service.wait_for_entry("reopened")
+        assert id in service.earshot("incidents", "--state", "open")
+        assert "the chain is whole" in service.earshot("verify", id)
