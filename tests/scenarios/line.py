@@ -52,6 +52,7 @@ class Line:
         self.world = world
         self.line = line
         self._links: list[Callable[[], Awaitable[None]]] = []
+        self._number = 0
 
     def __await__(self) -> Generator[Any, None, None]:
         return self._tell().__await__()
@@ -73,9 +74,14 @@ class Line:
 
     @property
     def call(self) -> PhoneCall:
-        """The latest call to this telephone."""
+        """The latest call to this telephone, or the one of `in_call`."""
         assert self.line.calls, f"{self.line.user} was never called"
-        return self.line.calls[-1]
+        return self.line.calls[self._number - 1]
+
+    def in_call(self, number: int) -> Self:
+        """What follows is about this call, counted from 1, be there later ones or not."""
+        self._number = number
+        return self
 
     @property
     def rings(self) -> bool:

@@ -118,12 +118,14 @@ class Tale:
         assert incident.state in (State.ACKNOWLEDGED, State.IN_PROGRESS)
 
     async def is_open(self) -> None:
-        """Nobody has taken the incident."""
+        """Nobody has taken the incident, or who had has let it go."""
+        await asyncio.sleep(0.1)
         incident = await self.world.incident()
         assert incident.state is State.OPEN, f"{incident.state} by {incident.taken_by}"
 
     async def notes(self, kind: str, id: str | None = None) -> list[Entry]:
-        return await self.world.entries(kind, id)
+        """The entries of one kind, of this incident or of the first one."""
+        return await self.world.entries(kind, id or (await self.world.incidents())[0].id)
 
     async def noted(self, kind: str, within: float | str = 5, *, times: int = 1) -> Entry:
         """The latest entry of this kind, once there are so many; they have to be there within this span."""

@@ -205,7 +205,7 @@ class World:
             raise AssertionError("writes still wait for the store")
         bad = [e for e in self.log if e["log_level"] in _ERRORS and e["event"] not in self.expects]
         if bad:
-            raise AssertionError(f"errors were logged: {bad}") from next(
+            raise AssertionError(f"{len(bad)} errors were logged: {bad[:3]}") from next(
                 (e["exc_info"] for e in bad if isinstance(e.get("exc_info"), Exception)), None
             )
         assert self.stage.service.journal.refused == 0
@@ -276,8 +276,12 @@ def story(
             configured = settings(directory, **tables)
             stage = await Stage.open(configured, link=link, files=files, rtp_ports=rtp_ports)
             world = World(stage, log, frozenset(expects), slack)
-            await test(world, **arguments)
-            await world.check()
+            try:
+                await test(world, **arguments)
+                await world.check()
+            except BaseException:
+                await stage.service.vanish()  # else its tasks end in noise that hides what was wrong
+                raise
             await stage.service.stop()
 
         wanted = list(inspect.signature(test).parameters.values())[1:]
