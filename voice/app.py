@@ -232,7 +232,7 @@ class Service:
             await asyncio.wait([mending], timeout=MENDING_PATIENCE)
             if not mending.done():
                 log.error("recordings of an earlier process are not mended yet")
-            begin_missing(taken.incidents, self.desk)
+            begin_missing(taken, self.desk)
             self.spawn(call_devices_back(taken.incidents, self.desk))
         await self.operators.run()
 

@@ -23,6 +23,7 @@ from voice.media.recorder import recover
 from voice.media.segment import SegmentInfo
 from voice.media.track import Track
 from voice.store import incidents as rows
+from voice.store.escalations import without_escalation
 from voice.store.rows import IncidentRow, Unfinished
 from voice.store.store import Store
 
@@ -37,6 +38,8 @@ class TakenUp:
 
     incidents: Sequence[LiveIncident]
     unfinished: Unfinished
+    planless: Collection[str] = ()
+    """Those of the incidents that have no escalation in the store."""
 
 
 async def take_up(store: Store, desk: Desk, *, node: str | None) -> TakenUp:
@@ -48,8 +51,11 @@ async def take_up(store: Store, desk: Desk, *, node: str | None) -> TakenUp:
     Nothing is written: this process may yet find that it cannot run. Raises `StoreUnavailable`.
     """
     left = await store.read(partial(rows.unfinished, node=node))
-    open_rows = await store.read(rows.open_incidents) if node is None else []
-    return TakenUp([await _revive(row, store, desk) for row in open_rows], left)
+    if node is not None:
+        return TakenUp((), left)
+    open_rows = await store.read(rows.open_incidents)
+    planless = await store.read(without_escalation)
+    return TakenUp([await _revive(row, store, desk) for row in open_rows], left, planless)
 
 
 async def adopt(open_rows: Sequence[IncidentRow], store: Store, desk: Desk) -> list[LiveIncident]:
@@ -80,10 +86,13 @@ def announce(taken: TakenUp, desk: Desk) -> None:
         log.warning("incidents of an earlier process are open", incidents=[i.id for i in taken.incidents])
 
 
-def begin_missing(incidents: Sequence[LiveIncident], desk: Desk) -> None:
-    """An incident that an Earshot without plans has left, or one whose plan could not begin, gets its plan now."""
-    for incident in incidents:
-        if incident.state is not State.RESOLVED and desk.escalations.state(incident.id) is None:
+def begin_missing(taken: TakenUp, desk: Desk) -> None:
+    """An incident that an Earshot without plans has left, or one whose plan could not begin, gets its plan now.
+
+    What the store has of it decides, not what is in memory: that may be on its way there yet.
+    """
+    for incident in taken.incidents:
+        if incident.id in taken.planless and incident.state is not State.RESOLVED:
             desk.journal.post(escalation(incident, desk), urgent=True)
 
 

@@ -1,6 +1,8 @@
 """`kill -9` at any moment: the incident is open, its audio is there, operators ring, the device is called back."""
 
 import asyncio
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -191,3 +193,36 @@ async def test_what_was_being_said_to_the_device_when_the_process_died_is_kept_a
     assert sent[0].duration_ms is not None
     assert sent[0].duration_ms > 2500
     assert sent[0].sha256 == world.hash_of(sent[0])
+
+
+@story()
+async def test_a_store_that_answers_late_after_a_crash_begins_no_plan_twice(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Recordings are mended before the escalation is in memory: it is on its way there, not missing."""
+    badge, olga = await world.device("badge7"), await world.operator("olga", after=3)
+    badge.call(ALARM)
+    await olga.called()
+    await world.stage.kill()
+    store = world.stage.store
+    monkeypatch.setattr(store, "run", _late(store.run))
+    await world.stage.restart()
+    again = await olga.called()
+    await again.established()
+    assert [entry["event"] for entry in world.log if entry["log_level"] == "warning"] == [
+        "incidents of an earlier process are open",
+        "escalations taken up",
+    ]
+
+
+def _late(run: Callable[..., asyncio.Future[Any]]) -> Callable[..., asyncio.Future[Any]]:
+    def run_late(*arguments: Any, **options: Any) -> asyncio.Future[Any]:
+        async def answer() -> Any:
+            found = await done
+            await asyncio.sleep(0.5)
+            return found
+
+        done = run(*arguments, **options)
+        return asyncio.ensure_future(answer())
+
+    return run_late
