@@ -12,8 +12,8 @@ from typing import Any
 
 from ivr.machine import Machine
 from ivr.menu import Choice, Dialogue, Ending, Question
-from ivr.phone import Listens, Phone
-from ivr.runner import converse
+from ivr.phone import Phone
+from ivr.runner import converse, heard_by
 from ivr.speech import Voice
 
 DECLINE = "*"
@@ -121,9 +121,7 @@ async def accept(
         if pressed_key == key and on_accepted is not None:
             on_accepted()
 
-    if isinstance(phone, Listens):
-        phone.listen(machine.hear)
-    try:
+    with heard_by(machine, phone):
         result = await converse(
             ACCEPT,
             phone,
@@ -132,9 +130,6 @@ async def accept(
             on_key=pressed,
             suspicion=lambda: machine.suspicion,
         )
-    finally:
-        if isinstance(phone, Listens):
-            phone.listen(None)
     outcome = Outcome(result.outcome)
     return Acceptance(outcome, _why(outcome, result.wrong_keys, machine), result.hung_up)
 

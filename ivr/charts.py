@@ -4,11 +4,18 @@ from collections.abc import Iterator, Mapping
 
 from ivr.accept import ACCEPT
 from ivr.briefing import BRIEFING
-from ivr.menu import Dialogue, Ending, Question
+from ivr.checkin import CHECK_IN, CHECK_IN_PIN
+from ivr.inbound import INBOUND, SIGN_IN
+from ivr.menu import AGAIN, RECORDED, TONE, Act, Choice, Dialogue, Ending, Question, Recording, Step, language_of
 from ivr.prompts import Prompts
 from ivr.taker import TAKER
 
-DIALOGUES: Mapping[str, Dialogue] = {dialogue.name: dialogue for dialogue in (ACCEPT, BRIEFING, TAKER)}
+DIALOGUES: Mapping[str, Dialogue] = {
+    dialogue.name: dialogue for dialogue in (ACCEPT, BRIEFING, CHECK_IN, CHECK_IN_PIN, INBOUND, SIGN_IN, TAKER)
+}
+
+
+_SOUNDS = {TONE: "(a tone)", RECORDED: "(what was recorded)"}
 
 
 def in_words(dialogue: Dialogue, prompts: Prompts, language: str) -> Iterator[str]:
@@ -17,20 +24,49 @@ def in_words(dialogue: Dialogue, prompts: Prompts, language: str) -> Iterator[st
     for name, step in dialogue.steps.items():
         yield ""
         yield f"{name}{' (the start)' if name == dialogue.start else ''}"
-        said = step.says if isinstance(step, Ending) else step.announces + step.asks
-        for prompt in said:
-            yield f"  says      {_text(prompts, language, prompt)}"
-        yield from _answers(step) if isinstance(step, Question) else (f"  ends      {_ending(step)}",)
+        yield from (f"  says      {_text(prompts, language, prompt)}" for prompt in _said(step))
+        yield from _answers(step)
+
+
+def _said(step: Step) -> tuple[str, ...]:
+    match step:
+        case Ending():
+            return step.says
+        case Recording():
+            return step.announces
+        case Question():
+            return step.announces + step.asks
+        case Act():
+            return ()
 
 
 def _text(prompts: Prompts, language: str, prompt: str) -> str:
-    return " ".join(prompts.written(language, prompt).split())
+    if prompt in _SOUNDS:
+        return _SOUNDS[prompt]
+    return " ".join(prompts.written(*language_of(prompt, language)).split())
 
 
-def _answers(step: Question) -> Iterator[str]:
+def _answers(step: Step) -> Iterator[str]:
+    match step:
+        case Question():
+            yield from _keys(step)
+        case Act():
+            yield f"  does      {step.does}"
+            yield from (f"  {way:9} {_choice(choice)}" for way, choice in step.ways.items())
+        case Recording():
+            yield f"  records   {step.to}, after {step.ends}, at most {step.longest:g} s"
+            yield f"  silence   {step.nothing}"
+        case Ending():
+            yield f"  ends      {_ending(step)}"
+
+
+def _choice(choice: Choice) -> str:
+    return f"{choice.to}, says {' / '.join(choice.says)}" if choice.says else choice.to
+
+
+def _keys(step: Question) -> Iterator[str]:
     for key, choice in step.keys.items():
-        says = f", says {' / '.join(choice.says)}" if choice.says else ""
-        yield f"  {key:9} {choice.to}{says}"
+        yield f"  {key:9} {_choice(choice)}"
     if step.digits is not None:
         yield f"  digits    {step.digits.to}, up to {step.digits.maximum}, then {step.digits.terminator}"
     yield f"  silence   {step.silence}, after {step.waits:g} s, {_times(step.repeats)}"
@@ -55,24 +91,48 @@ def mermaid(dialogue: Dialogue) -> str:
     """A flow chart: questions, endings, and what leads from one to the next."""
     lines = ["flowchart TD", f"    begin(( )) --> {dialogue.start}"]
     for name, step in dialogue.steps.items():
-        if isinstance(step, Ending):
-            lines.append(f'    {name}(["{_ending(step)}"])')
-            continue
-        said = "<br>".join((name, *step.announces, *step.asks))
-        lines.append(f'    {name}["{said}"]')
-        lines += [f'    {name} -->|"{label}"| {to}' for to, label in _arrows(step).items()]
+        lines.append(_box(name, step))
+        lines += [f'    {name} -->|"{label}"| {to}' for to, label in _arrows(dialogue, name).items()]
     return "\n".join(lines)
 
 
-def _arrows(step: Question) -> dict[str, str]:
+def _box(name: str, step: Step) -> str:
+    match step:
+        case Ending():
+            return f'    {name}(["{_ending(step)}"])'
+        case Act():
+            return f"    {name}[[{step.does}]]"
+        case _:
+            said = "<br>".join((name, *(prompt.strip("{}") for prompt in _said(step))))
+            return f'    {name}["{said}"]'
+
+
+def _arrows(dialogue: Dialogue, name: str) -> dict[str, str]:
     """All ways that lead to one step as one arrow."""
     ways: dict[str, list[str]] = {}
-    for key, choice in step.keys.items():
-        ways.setdefault(choice.to, []).append(key.replace("#", "#35;"))
-    if step.digits is not None:
-        ways.setdefault(step.digits.to, []).append("digits")
-    ways.setdefault(step.silence, []).append("silence")
-    ways.setdefault(step.given_up or step.silence, []).append("wrong keys")
-    if step.machine is not None:
-        ways.setdefault(step.machine, []).append("machine suspected")
+    for to, label in _ways(dialogue.steps[name]):
+        for step in _asking(dialogue, name) if to == AGAIN else (to,):
+            ways.setdefault(step, []).append(label)
     return {to: ", ".join(labels) for to, labels in ways.items()}
+
+
+def _asking(dialogue: Dialogue, act: str) -> Iterator[str]:
+    """The questions whose answer a step judges."""
+    return (name for name, step in dialogue.steps.items() if any(to == act for to, _ in _ways(step)))
+
+
+def _ways(step: Step) -> Iterator[tuple[str, str]]:
+    match step:
+        case Act():
+            yield from ((choice.to, way) for way, choice in step.ways.items())
+        case Recording():
+            yield step.to, "spoken"
+            yield step.nothing, "nothing heard"
+        case Question():
+            yield from ((choice.to, key.replace("#", "#35;")) for key, choice in step.keys.items())
+            if step.digits is not None:
+                yield step.digits.to, "digits"
+            yield step.silence, "silence"
+            yield step.given_up or step.silence, "wrong keys"
+            if step.machine is not None:
+                yield step.machine, "machine suspected"

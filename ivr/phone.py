@@ -29,6 +29,13 @@ class Phone(Protocol):
         """The next digit, typed ahead or not; None when none comes in this time (0: none is there). Raises HungUp."""
         ...
 
+    async def record(self, seconds: float, *, ends: str = "#") -> bytes:
+        """What the person says from now on, until he presses `ends`, or hangs up, or the time is over: A-law, 8 kHz.
+
+        Other keys count for nothing. Raises HungUp only if the call was over before; the next use tells it otherwise.
+        """
+        ...
+
     def stop(self) -> None:
         """Stop what is being played: `play` returns None. Harmless when nothing is."""
         ...

@@ -21,6 +21,11 @@ def pattern(key: str | None = None) -> bytes:
     return alaw(np.concatenate([*parts, _pause(0.5)]))
 
 
+def beep() -> bytes:
+    """The tone after which one speaks. A-law, 8 kHz."""
+    return alaw(_tone(1000, 0.4))
+
+
 def _tone(frequency: float, seconds: float) -> Samples:
     """One sine at a time: no telephone takes it for a key (ITU-T Q.23)."""
     count = round(RATE * seconds)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 
 from ivr.phone import Ear, HungUp
 from voice.call import Call
@@ -49,6 +50,16 @@ class CallPhone:
         if digit is None and self.call.ended.done():
             raise HungUp
         return digit
+
+    async def record(self, seconds: float, *, ends: str = "#") -> bytes:
+        if self.call.ended.done():
+            raise HungUp
+        track, loop = self.call.media.received, asyncio.get_running_loop()
+        began, deadline = track.end if track is not None else 0, loop.time() + seconds
+        with suppress(HungUp):
+            while (left := deadline - loop.time()) > 0 and await self._wait(left) != ends:
+                pass
+        return track.read(began, track.end - began) if track is not None else b""
 
     def stop(self) -> None:
         self._player.stop()

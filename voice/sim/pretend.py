@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ivr.phone import Ear, HungUp
-from voice.rtp.codecs import SAMPLE_RATE
+from voice.rtp.codecs import ALAW_SILENCE, SAMPLE_RATE
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,7 @@ class PretendPhone:
         self._changed = asyncio.Event()
         self._stopped = False
         self._ear: Ear | None = None
+        self._recording: list[tuple[float, bytes]] | None = None
 
     # -- what the person does --
 
@@ -55,6 +56,8 @@ class PretendPhone:
         """Says something, to whoever listens."""
         if self._ear is not None:
             self._ear(alaw)
+        if self._recording is not None:
+            self._recording.append((asyncio.get_running_loop().time(), alaw))
 
     # -- `ivr.phone.Phone` --
 
@@ -74,6 +77,19 @@ class PretendPhone:
     async def collect(self, seconds: float) -> str | None:
         self._stopped = False
         return await self._wait(seconds, digits=True)
+
+    async def record(self, seconds: float, *, ends: str = "#") -> bytes:
+        if self.is_over:
+            raise HungUp
+        loop = asyncio.get_running_loop()
+        began, self._stopped, self._recording = loop.time(), False, []
+        try:
+            while (left := began + seconds - loop.time()) > 0 and await self._wait(left, digits=True) != ends:
+                pass
+        except HungUp:
+            pass
+        said, self._recording = self._recording, None
+        return _line(said, began, round((loop.time() - began) * SAMPLE_RATE))
 
     def stop(self) -> None:
         self._stopped = True
@@ -101,3 +117,11 @@ class PretendPhone:
             timer = loop.call_later(left, self._changed.set)
             await self._changed.wait()
             timer.cancel()
+
+
+def _line(said: Sequence[tuple[float, bytes]], began: float, samples: int) -> bytes:
+    """What was said, each piece at its time, and silence between."""
+    line = b""
+    for at, piece in said:
+        line = line.ljust(round((at - began) * SAMPLE_RATE), ALAW_SILENCE) + piece
+    return line[:samples].ljust(samples, ALAW_SILENCE)

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from config.prompts import FOLDER
-from ivr.menu import Action, Conversation, Dialogue, End, Listen, Play
+from ivr.conversation import Conversation
+from ivr.menu import Action, Dialogue, End, Listen, Play
 from ivr.prompts import Prompts
 from ivr.speech import Voice
 from voice.sim.loop import virtual_loop

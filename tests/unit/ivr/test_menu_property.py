@@ -1,11 +1,14 @@
 """Random keys, silences and machines walk through every dialogue: it always ends, always in a defined outcome."""
 
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ivr.charts import DIALOGUES
-from ivr.menu import HUNG_UP, Conversation, Dialogue, End, Ending, Listen, Play, Question
+from ivr.conversation import Conversation
+from ivr.menu import AGAIN, HUNG_UP, Act, Dialogue, End, Ending, Listen, Play, Question, Recording, Step, language_of
 from tests.unit.ivr.conversing import PROMPTS
 
 MOVES = st.lists(st.sampled_from([*"0123456789*#", "wait", "wait", "hear", "hear", "machine", "leave"]), max_size=120)
@@ -52,21 +55,32 @@ def test_nothing_but_the_key_accepts_an_alarm(moves: list[str], seconds: float) 
     assert result.outcome != "accepted"
 
 
+def _targets(step: Step) -> Iterator[str]:
+    match step:
+        case Question():
+            yield from (target for target in (step.silence, step.given_up, step.machine, step.late) if target)
+            yield from (choice.to for choice in step.keys.values())
+            yield from (step.digits.to,) if step.digits else ()
+        case Act():
+            yield from (choice.to for choice in step.ways.values())
+        case Recording():
+            yield from (target for target in (step.to, step.nothing, step.late) if target)
+
+
 @pytest.mark.parametrize("dialogue", DIALOGUES.values(), ids=list(DIALOGUES))
 def test_a_dialogue_leads_only_to_steps_that_it_has_and_to_all_of_them(dialogue: Dialogue) -> None:
-    reached = {dialogue.start, dialogue.at_limit}
+    reached = {dialogue.start, dialogue.at_limit, AGAIN}
     for step in dialogue.steps.values():
-        if isinstance(step, Question):
-            targets = [step.silence, step.given_up, step.machine, *(choice.to for choice in step.keys.values())]
-            reached |= {target for target in targets if target} | ({step.digits.to} if step.digits else set())
-    assert reached == set(dialogue.steps)
+        reached |= set(_targets(step))
+    assert reached - {AGAIN} == set(dialogue.steps)
     assert isinstance(dialogue.steps[dialogue.at_limit], Ending)
 
 
 @pytest.mark.parametrize("dialogue", DIALOGUES.values(), ids=list(DIALOGUES))
 @pytest.mark.parametrize("language", ["nl", "en", "de", "fr"])
 def test_every_prompt_of_a_dialogue_is_written_in_every_language(dialogue: Dialogue, language: str) -> None:
-    assert [prompt for prompt in dialogue.prompts if not PROMPTS.has(language, prompt)] == []
+    spoken = [language_of(prompt, language) for prompt in dialogue.prompts]
+    assert [prompt for prompt in spoken if not PROMPTS.has(*prompt)] == []
 
 
 def test_a_walk_listens_before_it_gives_up() -> None:

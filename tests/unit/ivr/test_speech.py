@@ -15,6 +15,8 @@ from ivr import sound
 from ivr.accept import Alarm
 from ivr.briefing import Facts
 from ivr.cache import KEEP_SECONDS, CachedSpeaker
+from ivr.checkin import CheckIn
+from ivr.desk import Standing
 from ivr.engines import NoSpeaker, open_speaker
 from ivr.espeak import EspeakSpeaker
 from ivr.prompts import LANGUAGES
@@ -29,6 +31,8 @@ FACTS = Facts(
     "Damrak 12-A, 1012 LG Amsterdam", 52.37031, -4.90012, 23.0, NOW,
 )  # fmt: skip
 VALUES = {**FACTS.values(NOW), **Alarm("Thuiszorg Oost", "Anna de Vries", "man_down").values("4"), "name": "Bert"}
+VALUES |= CheckIn("Anna de Vries", "Thuiszorg Oost", key="4", is_last=True).values
+VALUES |= Standing(NOW, NOW + timedelta(minutes=30), NOW + timedelta(hours=12)).values()
 SPOKEN = [id for id in PROMPTS.ids if not id.startswith(("saying.", "kind."))]
 
 
