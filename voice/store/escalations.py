@@ -183,9 +183,11 @@ class SqlLedger:
     def finish(self, connection: Connection, fence: Fence, key: str, outcome: str, at: datetime) -> None:
         """See `Ledger`."""
         values = _named(fence.incident, key) | {"what": outcome, "at": at}
-        if not connection.execute(_FINISH_OTHERS, values).rowcount:
-            _hold(connection, fence)
-            connection.execute(_FINISH, values)
+        if connection.execute(_FINISH_OTHERS, values).rowcount:
+            return
+        _hold(connection, fence)
+        if not connection.execute(_FINISH, values).rowcount:
+            raise OutOfOrder(f"incident {fence.incident} has no command {key} yet")
 
     # -- nodes --
 
@@ -364,8 +366,8 @@ def _change(connection: Connection, incident: str, change: Change, at: datetime)
 
 
 def _note(connection: Connection, incident: str, notes: Sequence[Note], at: datetime) -> None:
-    for note in notes:
-        rows.append(connection, incident, kind=note.kind, detail=note.detail, actor=note.actor, at=at)
+    if notes:
+        rows.append_all(connection, incident, [(note.kind, note.detail, note.actor) for note in notes], at=at)
 
 
 def _row(incident: str, command: Command, at: datetime) -> dict[str, Any]:
