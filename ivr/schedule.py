@@ -83,14 +83,17 @@ def begin(
     ends_at: datetime,
     started_at: datetime | None = None,
     spread: float = 0.0,
+    how: How | None = None,
 ) -> Decision:
     """A session that begins now, or (a roster's, after an outage) began at `started_at`: then its first check-in may be
     due at once. `spread`: seconds over which those that begin and end together are spread, their first check-in and
-    their last."""
+    their last. `how`: by what the worker has proven that it is he who begins it."""
     started, aside = started_at or now, timedelta(seconds=offset(id, spread))
     ends = min(ends_at, started + timedelta(seconds=rules.longest)) + aside
     first = max(started + timedelta(seconds=rules.interval), now) + aside
     session = Session(id, worker, origin, rules, started, ends, seen_at=now, due_at=first)
+    if how is not None:
+        session = replace(session, confirmed_at=now, confirmed_by=how)
     turn = _Turn(session, now)
     turn.wait_until(max(min(first, ends), now))
     turn.note("began", origin=origin.value, due_at=_text(turn.session.due_at), ends_at=_text(ends))

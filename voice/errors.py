@@ -8,6 +8,7 @@ EarshotError
 │   ├── NotAcceptable       an offer without anything we can take (488)
 │   └── RtpError            an RTP or RTCP packet that cannot be read (dropped and counted)
 ├── UnknownIncident         no incident (or more than one) has this name: the asker's fault (404)
+├── UnknownSession          no session of check-ins has this name: the asker's fault (404)
 ├── LifecycleError          a change of state that the lifecycle table does not have (409)
 ├── InvalidDefinition       a contact, team, rota, plan, … that may not be kept as it is: the asker's fault
 ├── DefinitionConflict      a definition that somebody changed since, or that the configuration file holds (409)
@@ -54,6 +55,12 @@ class RtpError(PeerError):
 
 class UnknownIncident(EarshotError):
     """No incident has this name, or a shortened name fits several."""
+
+    sip_status = 404
+
+
+class UnknownSession(EarshotError):
+    """No session of check-ins has this name."""
 
     sip_status = 404
 

@@ -1,0 +1,180 @@
+"""What the store keeps of sessions, and who may write them.
+
+As with escalations, a session has one owner at a time: a node, with an epoch that grows each time the session changes
+hands. Every write names both, and is refused (`Fenced`) once another node has taken the session up. The lease by which
+a node is known to live is the one that the escalations hold (`voice.escalation.ownership`); here it is only looked at.
+
+`voice.store.sessions` has it in SQL, `voice.sim.session_ledger` in memory, under one contract suite.
+"""
+
+import json
+from asyncio import Future
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol, TypeVar, get_args
+
+from pydantic import TypeAdapter
+from sqlalchemy import Connection
+
+from ivr.session import Event, Note, Session
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """Who writes: true only as long as nobody else has taken the session up."""
+
+    session: str
+    node: str
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """The first row of a session."""
+
+    fence: Fence
+    session: Session
+    notes: Sequence[Note]
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """One decision, with all that is written in its transaction."""
+
+    fence: Fence
+    previous: int | None
+    """`decisions` of the session before it: decisions are written in their order, each once. None: whichever is there,
+    for a state that stands in for decisions that the store refused."""
+    session: Session
+    notes: Sequence[Note]
+    at: datetime
+    """For the log: the time of day as people see it."""
+    letter: str | None = None
+    """The message of the inbox that this decision answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A session that is now this node's."""
+
+    session: Session
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """An event that another node left for the owner of a session."""
+
+    id: str
+    session: str
+    event: Event | None
+    """None when it cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Which sessions a node wants to take up."""
+
+    node: str
+    at: datetime
+    known: Collection[str] = ()
+    """Those that this process has."""
+    own: bool = False
+    """Also those that the store holds for this node's and this process does not have."""
+    orphans: bool = True
+    """Those whose node's lease is over."""
+    session: str | None = None
+    """This one only, and also if it has ended."""
+    limit: int = 200
+
+
+class Ledger(Protocol):
+    """The sessions of all nodes, in one store. Functions take the connection of the transaction they are part of."""
+
+    @property
+    def sole(self) -> bool:
+        """Whether no other process can use this store."""
+        ...
+
+    def run(self, transaction: Callable[[Connection], T]) -> "Future[T]":
+        """Run a function as one transaction, outside the journal: it fails when the store is away."""
+        ...
+
+    def read(self, function: Callable[[Connection], T]) -> "Future[T]": ...
+
+    # -- one session --
+
+    def open(self, connection: Connection, opening: Opening) -> str | None:
+        """Write a new session. None: it is this node's now, also when it was before. Else which session is in its
+        place: itself, begun by another node or over already, or another one of the same worker that is open."""
+        ...
+
+    def record(self, connection: Connection, decided: Decided) -> None:
+        """Write a decision: state and log. Writing it again changes nothing.
+
+        Raises `Fenced` when another node has the session; `OutOfOrder` when the decision before it is not there.
+        """
+        ...
+
+    def of_worker(self, connection: Connection, worker: str) -> Session | None:
+        """His open session, else his latest one."""
+        ...
+
+    def existing(self, connection: Connection, ids: Collection[str]) -> set[str]:
+        """Which of these sessions were ever begun."""
+        ...
+
+    # -- nodes --
+
+    def lives(self, connection: Connection, node: str, at: datetime) -> bool:
+        """Whether the lease of this node holds: else others may be taking up what it has."""
+        ...
+
+    def fences(self, connection: Connection, sessions: Collection[str]) -> dict[str, Fence]:
+        """Who may write these sessions; those that are not in the store are left out."""
+        ...
+
+    def claim(self, connection: Connection, claim: Claim) -> list[Claimed]:
+        """Take up sessions that nobody has: those that are open, and those with something left to do. The one that is
+        due first comes first."""
+        ...
+
+    # -- the inbox --
+
+    def leave(self, connection: Connection, letter: str, session: str, event: Event, at: datetime) -> None:
+        """Leave an event for whoever owns the session, under a name of its own: leaving it again changes nothing. For a
+        session that the store does not know it is dropped."""
+        ...
+
+    def letters(self, connection: Connection, node: str, at: datetime) -> list[Letter]:
+        """What was left for this node and is not answered yet, oldest first."""
+        ...
+
+    def answered(self, connection: Connection, letters: Collection[str], at: datetime) -> None:
+        """Take letters out of the inbox."""
+        ...
+
+
+# -- as text --
+
+_ADAPTERS: dict[str, TypeAdapter[Any]] = {kind.__name__: TypeAdapter(kind) for kind in get_args(Event)}
+
+
+def event_text(event: Event) -> str:
+    """An event as JSON: `{"Confirmed": {"how": "pin", "attempt": null}}`."""
+    name = type(event).__name__
+    return json.dumps({name: _ADAPTERS[name].dump_python(event, mode="json")}, separators=(",", ":"))
+
+
+def read_event(text: str) -> Event | None:
+    """None for a text that is no event: of a newer Earshot, say."""
+    try:
+        ((name, values),) = json.loads(text).items()
+        event: Event = _ADAPTERS[name].validate_python(values)
+    except (ValueError, KeyError, TypeError, AttributeError):  # of pydantic, too
+        return None
+    return event
