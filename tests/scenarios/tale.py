@@ -26,6 +26,7 @@ from voice.sim.habits import Answers, Habits
 from voice.sim.loop import DAWN
 from voice.sim.phone import SimPhone
 from voice.sim.phone_call import PhoneCall
+from voice.store.rows import IncidentRow
 
 __all__ = ["DIGITS", "Line", "Tale", "contact", "message", "ring", "tale"]
 
@@ -110,29 +111,33 @@ class Tale:
 
     # -- asking --
 
+    async def incident(self) -> IncidentRow:
+        """The incident of this story: the first one, for it may have raised a technical alarm."""
+        return (await self.world.incidents())[0]
+
     async def is_taken_by(self, actor: str) -> None:
         """The incident is acknowledged, and this is who has it."""
         await asyncio.sleep(0.1)
-        incident = await self.world.incident()
+        incident = await self.incident()
         assert incident.taken_by == actor, f"taken by {incident.taken_by} ({incident.state})"
         assert incident.state in (State.ACKNOWLEDGED, State.IN_PROGRESS)
 
     async def is_open(self) -> None:
         """Nobody has taken the incident, or who had has let it go."""
         await asyncio.sleep(0.1)
-        incident = await self.world.incident()
+        incident = await self.incident()
         assert incident.state is State.OPEN, f"{incident.state} by {incident.taken_by}"
 
     async def notes(self, kind: str, id: str | None = None) -> list[Entry]:
         """The entries of one kind, of this incident or of the first one."""
-        return await self.world.entries(kind, id or (await self.world.incidents())[0].id)
+        return await self.world.entries(kind, id or (await self.incident()).id)
 
     async def noted(self, kind: str, within: float | str = 5, *, times: int = 1) -> Entry:
         """The latest entry of this kind, once there are so many; they have to be there within this span."""
         deadline = self.world.now + seconds_of(within)
         while len(found := await self.notes(kind)) < times:
             if self.world.now >= deadline:
-                kinds = await self.world.kinds()
+                kinds = await self.world.kinds((await self.incident()).id)
                 raise AssertionError(f"{len(found)} of {times} entries {kind!r} within {within}: {kinds}")
             await asyncio.sleep(0.1)
         return found[-1]
@@ -146,8 +151,8 @@ class Tale:
         await until(self.world, holds, span, otherwise)
 
     async def standing(self) -> Standing:
-        """Where the escalation of the one incident is."""
-        state = self.world.stage.service.escalations.state((await self.world.incident()).id)
+        """Where the escalation of the incident is."""
+        state = self.world.stage.service.escalations.state((await self.incident()).id)
         assert state is not None
         return state
 
@@ -169,7 +174,7 @@ class Tale:
         incidents = await self.world.incidents()
         has_it = [await self._somebody_or_a_deadline(incident.id, incident.state) for incident in incidents]
         if all(has_it):
-            ringing = [line.user for line in self._lines if Line(self.world, line).rings and not self._is_police(line)]
+            ringing = [number for number in self._rung_by_this_process if self.phone(number).rings]
             assert not ringing, f"{ringing} ring on, and every incident has somebody"
         for exchange in (self.exchange, self.second):
             placed = sum([len(await self.notes("emergency_placed", incident.id)) for incident in incidents])
@@ -198,9 +203,11 @@ class Tale:
     def _lines(self) -> list[SimLine]:
         return [*self.exchange.lines.values(), *self.second.lines.values()]
 
-    @staticmethod
-    def _is_police(line: SimLine) -> bool:
-        return line.user == NUMBERS["police"]
+    @property
+    def _rung_by_this_process(self) -> set[str]:
+        """Numbers of contacts: what a dead process rang, the network gives up by itself."""
+        since = self.world.moment(self.world.stage.service.legs.since)
+        return {number for at, number in self.exchange.dialled if at >= since} - {NUMBERS["police"]}
 
     def _nobody_heard_himself(self) -> None:
         for line in self._lines:

@@ -1,0 +1,269 @@
+"""`kill -9` at any moment of an escalation, a store that is away, an alarm of thirty workers at once.
+
+After a crash the next action comes within 3 s of the restart, and the story still ends with a human. An emergency call
+that was sent is not sent again by anybody but a person or the plan's own rule.
+"""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from tests.scenarios.line import Line
+from tests.scenarios.tale import ALARM, NUMBERS, Tale, ring, tale
+from voice.incidents.lifecycle import Reason, State
+from voice.sim.habits import Answers, Habits
+
+NEXT_ACTION = "3s"
+IN_TURN = [ring("contact:anna", "contact:bas", seconds=20, order="sequence"), ring("operators", seconds=20)]
+BY_ITSELF: dict[str, Any] = {
+    "emergency": "police", "seconds": 20.0, "confirm": "automatic", "after": 0.0, "agreement": "contract 12, clause 4",
+}  # fmt: skip
+AWAY = ("store unavailable; calls go on, writes wait", "alarm answered before it was durable")
+
+
+def police_calls(tale: Tale) -> int:
+    return tale.dialled.count(NUMBERS["police"])
+
+
+# -- crashes --
+
+
+@tale(IN_TURN)
+async def test_a_crash_while_a_phone_rings(tale: Tale) -> None:
+    await tale.alarm()
+    await tale.phone("anna").rings_within("1s").waits(5)
+    old = tale.phone("anna").call
+    await tale.world.stage.crash()
+    await tale.until(lambda: tale.phone("anna").call is not old, NEXT_ACTION, "nobody was called")
+    await tale.phone("anna").rings_within("1s").takes_it()
+    await tale.is_taken_by("contact:anna")
+    await tale.phone("bas").stays_silent_for("60s")
+    old.hang_up()  # the network gives up the call of the dead process, sooner or later
+
+
+@tale(IN_TURN)
+async def test_a_crash_in_the_middle_of_the_question(tale: Tale) -> None:
+    await tale.alarm()
+    await tale.phone("anna").rings_within("1s").answers().waits(3)
+    before = tale.phone("anna").call
+    await tale.world.stage.crash()
+    await tale.until(lambda: tale.phone("anna").call is not before, NEXT_ACTION, "nobody was called")
+    assert "leg_lost" in await tale.world.kinds()
+    await tale.phone("anna").rings_within("1s").takes_it()
+    await tale.is_taken_by("contact:anna")
+
+
+@tale(IN_TURN)
+async def test_a_crash_after_he_has_taken_it_calls_him_again_first(tale: Tale) -> None:
+    await tale.alarm(register=True)
+    anna = await tale.taken_by("anna")
+    await tale.world.stage.crash()
+    await anna.rings_within(NEXT_ACTION)
+    await tale.is_open()
+    await anna.takes_it()
+    await tale.is_taken_by("contact:anna")
+    badge = tale.badge
+    await tale.until(lambda: bool(badge and badge.live_calls), "20s", "the badge is not called back")
+
+
+@tale(IN_TURN, plan_facts={"follow_up": 60.0})
+async def test_a_crash_after_he_has_hung_up_does_not_lose_the_follow_up(tale: Tale) -> None:
+    await tale.alarm()
+    anna = await tale.taken_by("anna")
+    await anna.hangs_up().waits(0.5)
+    await tale.world.stage.crash()
+    await anna.stays_silent_for("50s")
+    await anna.rings_within("15s").takes_it()
+
+
+@tale(IN_TURN)
+async def test_a_crash_while_an_operator_listens(tale: Tale) -> None:
+    olga = await tale.operator("olga")
+    await tale.alarm()
+    await olga.line.call(f"sip:listen-{(await tale.world.incident()).id}@earshot").established()
+    await asyncio.sleep(2)
+    before = len(tale.dialled)
+    await tale.world.stage.crash()
+    await tale.until(lambda: len(tale.dialled) > before, NEXT_ACTION, "the plan does not go on")
+    await tale.phone("anna").rings_within("1s").takes_it()
+    await tale.is_taken_by("contact:anna")
+
+
+@tale(IN_TURN)
+async def test_a_service_that_dies_again_and_again_still_reaches_a_human(tale: Tale) -> None:
+    await tale.alarm()
+    for _ in range(8):
+        await asyncio.sleep(4)
+        await tale.world.stage.crash()
+    called = len(tale.dialled)
+    await tale.until(lambda: len(tale.dialled) > called, "40s", "nobody was called")
+    await tale.phone(tale.dialled[-1]).rings_within("1s").takes_it()
+
+
+@tale(IN_TURN)
+async def test_a_service_that_was_away_for_an_hour_goes_on_within_three_seconds(tale: Tale) -> None:
+    await tale.alarm()
+    await tale.phone("anna").rings_within("1s")
+    await tale.world.stage.crash(down=3600)
+    called = len(tale.dialled)
+    await tale.until(lambda: len(tale.dialled) > called, NEXT_ACTION, "nobody was called")
+
+
+@tale([BY_ITSELF])
+async def test_a_crash_after_the_invite_leaves_it_to_a_person_and_nobody_is_called_twice(tale: Tale) -> None:
+    await tale.alarm()
+    await tale.phone("police").rings_within("1s")
+    await tale.world.stage.crash()
+    note = await tale.noted("emergency_indeterminate", NEXT_ACTION)
+    assert note.detail["why"] == "the process that placed it is gone"
+    await asyncio.sleep(120)
+    assert police_calls(tale) == 1
+    await tale.is_open()
+
+
+@tale([BY_ITSELF | {"indeterminate": "call again", "again_after": 30.0}])
+async def test_a_crash_after_the_invite_is_mended_by_the_plans_own_rule(tale: Tale) -> None:
+    await tale.alarm()
+    await tale.phone("police").rings_within("1s")
+    before = tale.phone("police").call
+    await tale.world.stage.crash()
+    await asyncio.sleep(28)
+    assert police_calls(tale) == 1
+    await tale.until(lambda: tale.phone("police").call is not before, "5s", "it is not placed again")
+    await tale.phone("police").answers().hears("press 2").presses("9").hears("confirmed")
+    await tale.is_taken_by("emergency:police")
+    before.hang_up()
+
+
+@tale([BY_ITSELF | {"after": 30.0}], expects=AWAY)
+async def test_a_crash_before_the_invite_places_it_once(tale: Tale) -> None:
+    """The call is decided and cannot be written down, so it waits; the process dies; the next one decides it anew."""
+    await tale.alarm()
+    stage = tale.world.stage
+    await asyncio.sleep(28)
+    stage.store.fail_with(OSError("the disk of the database is gone"))
+    await asyncio.sleep(6)
+    await stage.kill()
+    stage.store.fail_with(None)
+    assert police_calls(tale) == 0
+    await stage.restart()
+    await tale.phone("police").rings_within(NEXT_ACTION)
+    await asyncio.sleep(60)
+    assert police_calls(tale) == 1
+
+
+@tale([BY_ITSELF])
+async def test_a_crash_while_the_control_room_listens(tale: Tale) -> None:
+    olga = await tale.operator("olga")
+    await tale.alarm()
+    await tale.phone("police").rings_within("1s").answers().hears("press 2").presses("2").hears("being connected")
+    await tale.is_taken_by("emergency:police")
+    await tale.world.stage.crash()
+    await asyncio.sleep(30)
+    assert police_calls(tale) == 1
+    await tale.is_taken_by("emergency:police")  # until the follow-up; they know where and who
+    assert (await tale.noted("emergency_call_ended")).detail["call"]
+    await olga.line.call(f"sip:listen-{(await tale.incident()).id}@earshot").established()
+
+
+# -- the store --
+
+
+@tale(IN_TURN, expects=AWAY)
+async def test_while_the_store_is_away_phones_ring_and_a_person_takes_it(tale: Tale) -> None:
+    stage = tale.world.stage
+    stage.store.fail_with(OSError("the disk of the database is gone"))
+    await tale.alarm()
+    await tale.phone("anna").rings_within("5s").waits(8).declines()
+    await tale.phone("bas").rings_within("5s").takes_it().hears("You now hear the worker")
+    assert not await tale.world.incidents()
+    stage.store.fail_with(None)
+    await asyncio.sleep(3)
+    await tale.is_taken_by("contact:bas")
+    assert (await tale.noted("acknowledged")).actor == "contact:bas"
+
+
+@tale([BY_ITSELF], expects=(*AWAY, "an emergency call is placed that is not written down"))
+async def test_while_the_store_is_away_the_control_room_is_called_all_the_same_once(tale: Tale) -> None:
+    stage = tale.world.stage
+    stage.store.fail_with(OSError("the disk of the database is gone"))
+    await tale.alarm()
+    await tale.phone("police").stays_silent_for("10s")
+    await tale.phone("police").rings_within("15s").answers().hears("press 2").presses("9").hears("confirmed")
+    stage.store.fail_with(None)
+    await asyncio.sleep(5)
+    await tale.is_taken_by("emergency:police")
+    assert police_calls(tale) == 1
+
+
+@tale(IN_TURN, expects=AWAY)
+async def test_a_store_that_stutters_doubles_no_call(tale: Tale) -> None:
+    await tale.alarm()
+    await tale.phone("anna").rings_within("1s")
+    for _ in range(5):
+        tale.world.stage.store.fail_with(OSError("locked"))
+        await asyncio.sleep(1.5)
+        tale.world.stage.store.fail_with(None)
+        await asyncio.sleep(1.5)
+    await tale.phone("anna").declines()
+    await tale.phone("bas").rings_within("3s").takes_it()
+    assert tale.dialled_names == ["anna", "bas"]
+
+
+# -- many at once --
+
+CROWD: dict[str, Any] = {
+    "workers": [{"id": f"worker{n}", "name": f"Worker {n}", "customer": "acme"} for n in range(30)],
+    "devices": [{"id": f"device{n}", "username": f"dev{n}", "worker": f"worker{n}"} for n in range(30)],
+}
+
+
+@tale([ring("operators", seconds=20), ring("contact:anna", "contact:bas", "contact:chef", seconds=30)], **CROWD)
+async def test_thirty_alarms_at_once_and_every_one_gets_a_human(tale: Tale) -> None:
+    """The row "mass incident": nothing is refused, the oldest is answered first, plans go on meanwhile."""
+    world = tale.world
+    operators = [await world.operator(name, after=2.0) for name in ("olga", "otto", "ona")]
+    for operator in operators:
+        operator.habits = Habits(answers=Answers.YES, after=2.0)
+    calls = []
+    for number in range(30):
+        device = await world.device(f"dev{number}")
+        calls.append(device.call(ALARM))
+        await asyncio.sleep(0.2)
+    await asyncio.gather(*(call.established() for call in calls))
+    lines = [Line(world, tale.exchange.line(NUMBERS[name])) for name in ("anna", "bas", "chef")]
+    resolved: list[str] = []
+    deadline = world.now + 1500
+    while len(resolved) < 30 and world.now < deadline:
+        await asyncio.sleep(1)
+        for phone in operators:
+            for call in phone.live_calls:
+                if call.is_established and call.answered_at is not None and world.now - call.answered_at > 5:
+                    call.press("#2")
+        resolved = [incident.id for incident in await world.incidents() if incident.state is State.RESOLVED]
+    incidents = await world.incidents()
+    assert len(incidents) == 30
+    assert {incident.reason for incident in incidents} == {Reason.FALSE}
+    joined = [
+        (await world.entry("operator_joined", incident.id)).time for incident in incidents
+    ]  # fmt: skip
+    assert joined == sorted(joined)
+    assert any(line.line.calls for line in lines)
+    assert all(call.is_over for line in lines for call in line.line.calls)
+
+
+@pytest.mark.parametrize("seconds", [0.3, 2.2, 5.9, 7.1, 12.4, 19.8, 20.4, 33.0])
+def test_whenever_it_dies_the_story_ends_with_a_human(seconds: float, tmp_path: Any) -> None:
+    @tale([ring("contact:anna", "contact:bas", seconds=15, order="sequence"), ring("contact:chef", seconds=15)])
+    async def told(tale: Tale) -> None:
+        tale.behaves("bas", Answers.YES, after=4.0)  # a voice that presses nothing
+        await tale.alarm(register=True)
+        await asyncio.sleep(seconds)
+        assert (await tale.standing()).legs  # somebody is on the line, or rung
+        called = len(tale.dialled)
+        await tale.world.stage.crash()
+        await tale.until(lambda: len(tale.dialled) > called, NEXT_ACTION, "nobody was called")
+        await tale.phone("chef").rings_within("90s").takes_it()
+
+    told(tmp_path)
