@@ -342,15 +342,16 @@ class Session:
     @property
     def deadlines(self) -> Iterator[datetime]:
         """All that are to be watched now; the earliest is `wake_at`."""
+        moments: tuple[datetime | None, ...]
         match self.phase:
             case Phase.WAITING:
                 moments = (self.warn_at, self.due_at)
             case Phase.CALLING:
-                moments = (self.attempt.deadline if self.attempt else self.due_at, None)
+                moments = (self.attempt.deadline if self.attempt else self.due_at,)
             case Phase.AGAIN:
-                moments = (self.next_at or self.due_at, None)
+                moments = (self.next_at or self.due_at,)
             case Phase.ENDED:
-                moments = (None, None)
+                moments = ()
         return (moment for moment in moments if moment is not None)
 
     def to_json(self) -> str:

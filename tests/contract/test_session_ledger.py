@@ -1,0 +1,349 @@
+"""What every ledger of sessions does, in SQL and in memory: the same suite for each."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
+
+from ivr.schedule import begin, decide
+from ivr.session import Confirmed, Due, Ended, Extended, How, MemoLeft, Note, Origin, Phase, Renewed, Rules, Session
+from voice.check_in.ledger import Claim, Claimed, Decided, Fence, Ledger, Letter, Opening, event_text, read_event
+from voice.errors import Fenced, OutOfOrder, UnknownSession
+from voice.sim.database import Connected
+from voice.sim.session_ledger import MemorySessionLedger, SessionDatabase
+from voice.store import Store, nodes
+from voice.store.sessions import SqlSessionLedger, open_sessions, session, session_log
+
+AT = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+@dataclass
+class Bench:
+    """A ledger, how nodes live beside it, and what stands in the log of a session."""
+
+    ledger: Ledger
+    beat: Callable[[Any, str, float, datetime], object]
+    log: Callable[[Any, str], list[str]]
+
+    async def run(self, function: Callable[..., Any], *args: Any, **named: Any) -> Any:
+        return await self.ledger.run(lambda connection: function(connection, *args, **named))
+
+    async def opens(self, id: str = "one", worker: str = "anna", node: str = "a", at: datetime = AT) -> str | None:
+        """A session, owned by `node`."""
+        found: str | None = await self.run(self.ledger.open, opening(id, worker, node, at))
+        return found
+
+    async def decides(self, before: Session, after: Session, epoch: int = 1, node: str = "a", **changes: Any) -> None:
+        decided = Decided(Fence(before.id, node, epoch), before.decisions, after, (Note("noted"),), AT)
+        await self.run(self.ledger.record, replace(decided, **changes))
+
+    async def claims(self, node: str, at: datetime = AT, **claim: Any) -> list[Claimed]:
+        found: list[Claimed] = await self.run(self.ledger.claim, Claim(node, at, **claim))
+        return found
+
+    async def lives(self, node: str, seconds: float = 60.0) -> None:
+        await self.run(self.beat, node, seconds, AT)
+
+    async def letters(self, node: str) -> list[Letter]:
+        found: list[Letter] = await self.run(self.ledger.letters, node, AT)
+        return found
+
+
+def a_session(id: str = "one", worker: str = "anna", at: datetime = AT) -> Session:
+    return begin(id, worker, Origin.WORKER, Rules(), now=at, ends_at=at + 8 * HOUR).session
+
+
+def opening(id: str, worker: str, node: str, at: datetime = AT) -> Opening:
+    return Opening(Fence(id, node, 1), a_session(id, worker, at), (Note("began", {"why": "so"}),), at)
+
+
+def ended(before: Session) -> Session:
+    return decide(before, Ended(), AT).session
+
+
+def in_memory(sole: bool) -> Bench:
+    return Bench(
+        MemorySessionLedger(Connected(SessionDatabase()), sole=sole),
+        lambda t, node, seconds, at: t.beat(node, seconds, at),
+        lambda t, id: [note.kind for note in t.session_log.get(id, ())],
+    )
+
+
+def in_sql(store: Store, sole: bool) -> Bench:
+    return Bench(
+        SqlSessionLedger(store, sole=sole),
+        lambda c, node, seconds, at: nodes.enroll(c, node, at, seconds),
+        lambda c, id: [entry.kind for entry in session_log(c, id)],
+    )
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgresql"])
+async def make(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Callable[[bool], Bench]]:
+    if request.param == "memory":
+        yield in_memory
+        return
+    url = f"sqlite:///{tmp_path}/e.db" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
+    store = Store(url)
+    yield partial(in_sql, store)
+    await store.close()
+
+
+@pytest.fixture
+def bench(make: Callable[[bool], Bench]) -> Bench:
+    """Several nodes share the store."""
+    return make(False)
+
+
+@pytest.fixture
+def sole(make: Callable[[bool], Bench]) -> Bench:
+    """One process has the store for itself."""
+    return make(True)
+
+
+# -- one session --
+
+
+async def test_what_was_begun_is_taken_up_as_it_was(bench: Bench) -> None:
+    assert await bench.opens() is None
+    assert await bench.claims("b") == [Claimed(a_session(), 2)]
+    assert await bench.run(bench.log, "one") == ["began"]
+
+
+async def test_beginning_again_changes_nothing(bench: Bench) -> None:
+    await bench.opens()
+    assert await bench.opens() is None
+    assert await bench.run(bench.log, "one") == ["began"]
+
+
+async def test_what_another_node_began_is_not_begun_again(bench: Bench) -> None:
+    await bench.opens(node="a")
+    assert await bench.opens(node="b") == "one"
+    assert await bench.run(bench.ledger.fences, ["one"]) == {"one": Fence("one", "a", 1)}
+
+
+async def test_a_worker_has_one_open_session(bench: Bench) -> None:
+    await bench.opens("one")
+    assert await bench.opens("two") == "one"
+    assert await bench.opens("three", worker="bob") is None
+    await bench.decides(a_session(), ended(a_session()))
+    assert await bench.opens("two") is None
+
+
+async def test_a_decision_is_written_with_its_notes(bench: Bench) -> None:
+    await bench.opens()
+    after = decide(a_session(), MemoLeft("memo"), AT).session
+    await bench.decides(a_session(), after)
+    assert await bench.claims("b") == [Claimed(after, 2)]
+    assert await bench.run(bench.log, "one") == ["began", "noted"]
+
+
+async def test_writing_a_decision_again_changes_nothing(bench: Bench) -> None:
+    await bench.opens()
+    after = decide(a_session(), MemoLeft("memo"), AT).session
+    for _ in range(2):
+        await bench.decides(a_session(), after)
+    assert await bench.run(bench.log, "one") == ["began", "noted"]
+
+
+async def test_decisions_are_written_in_their_order(bench: Bench) -> None:
+    await bench.opens()
+    first = decide(a_session(), MemoLeft("a"), AT).session
+    with pytest.raises(OutOfOrder):
+        await bench.decides(first, decide(first, MemoLeft("b"), AT).session)
+
+
+async def test_a_state_can_stand_in_for_decisions_that_were_refused(bench: Bench) -> None:
+    await bench.opens()
+    third = replace(a_session(), decisions=4)
+    await bench.decides(a_session(), third, previous=None)
+    assert (await bench.claims("b"))[0].session == third
+
+
+async def test_a_decision_on_a_session_that_is_not_there_is_refused(bench: Bench) -> None:
+    with pytest.raises(UnknownSession):
+        await bench.decides(a_session(), ended(a_session()))
+
+
+@pytest.mark.parametrize(("node", "epoch"), [("b", 1), ("a", 2)])
+async def test_only_its_owner_writes_a_session(bench: Bench, node: str, epoch: int) -> None:
+    await bench.opens()
+    with pytest.raises(Fenced):
+        await bench.decides(a_session(), ended(a_session()), node=node, epoch=epoch)
+    assert await bench.run(bench.log, "one") == ["began"]
+
+
+async def test_a_node_whose_session_was_taken_up_writes_no_more(bench: Bench) -> None:
+    await bench.opens()
+    await bench.claims("b")
+    with pytest.raises(Fenced):
+        await bench.decides(a_session(), ended(a_session()))
+    await bench.decides(a_session(), ended(a_session()), node="b", epoch=2)
+
+
+async def test_the_session_of_a_worker_is_the_open_one_or_else_the_latest(bench: Bench) -> None:
+    assert await bench.run(bench.ledger.of_worker, "anna") is None
+    early, late = a_session("early"), a_session("late", at=AT + HOUR)
+    await bench.opens("early")
+    await bench.decides(early, ended(early))
+    await bench.opens("late", at=AT + HOUR)
+    assert (await bench.run(bench.ledger.of_worker, "anna")).id == "late"
+    await bench.decides(late, ended(late))
+    assert (await bench.run(bench.ledger.of_worker, "anna")).id == "late"
+
+
+async def test_it_is_known_which_sessions_ever_began(bench: Bench) -> None:
+    await bench.opens()
+    assert await bench.run(bench.ledger.existing, ["one", "two"]) == {"one"}
+    assert await bench.run(bench.ledger.existing, []) == set()
+
+
+# -- nodes --
+
+
+async def test_sessions_of_a_node_that_lives_are_left_to_it(bench: Bench) -> None:
+    await bench.lives("a")
+    await bench.opens()
+    assert await bench.claims("b") == []
+    assert await bench.run(bench.ledger.lives, "a", AT)
+
+
+async def test_sessions_of_a_node_whose_lease_is_over_are_taken_up(bench: Bench) -> None:
+    await bench.lives("a", seconds=0.0)
+    await bench.opens()
+    assert not await bench.run(bench.ledger.lives, "a", AT)
+    assert [item.epoch for item in await bench.claims("b")] == [2]
+
+
+async def test_a_process_takes_up_what_one_of_its_name_had_but_not_what_it_has(bench: Bench) -> None:
+    await bench.lives("a")
+    await bench.opens("one", "anna")
+    await bench.opens("two", "bob")
+    assert [item.session.id for item in await bench.claims("a", own=True, known=["one"])] == ["two"]
+    assert await bench.claims("a", own=False) == []
+
+
+async def test_alone_with_its_store_a_process_takes_up_everything(sole: Bench) -> None:
+    await sole.lives("another name")
+    await sole.opens(node="another name")
+    assert len(await sole.claims("a")) == 1
+
+
+async def test_what_is_due_first_is_taken_up_first_and_not_all_at_once(bench: Bench) -> None:
+    for hour, name in enumerate(("late", "soon", "now")):
+        await bench.opens(name, name, at=AT - hour * HOUR)
+    assert [item.session.id for item in await bench.claims("b", limit=2)] == ["now", "soon"]
+
+
+async def test_a_session_that_ended_is_taken_up_only_while_something_is_left_to_do(bench: Bench) -> None:
+    rules = Rules(retries=(), grace=0.0)
+    state = begin("one", "anna", Origin.WORKER, rules, now=AT, ends_at=AT + HOUR / 2).session
+    await bench.run(bench.ledger.open, Opening(Fence("one", "a", 1), state, (), AT))
+    calling = decide(state, Due(), AT + HOUR / 2).session
+    missed = decide(calling, Due(), AT + HOUR).session
+    assert (missed.phase, len(missed.pending)) == (Phase.ENDED, 1)
+    await bench.decides(state, calling)
+    await bench.decides(calling, missed)
+    assert [item.session for item in await bench.claims("b")] == [missed]
+    done = replace(missed, pending=(), decisions=missed.decisions + 1)
+    await bench.decides(missed, done, node="b", epoch=2)
+    assert await bench.claims("c") == []
+    assert [item.session for item in await bench.claims("c", session="one")] == [done]
+
+
+async def test_two_nodes_never_take_up_the_same_session(bench: Bench) -> None:
+    await bench.lives("b")
+    await bench.lives("c")
+    for n in range(20):
+        await bench.opens(f"s{n}", f"w{n}")
+    both = await asyncio.gather(bench.claims("b"), bench.claims("c"))
+    assert sorted(item.session.id for items in both for item in items) == sorted(f"s{n}" for n in range(20))
+
+
+async def test_who_has_a_session_can_be_asked(bench: Bench) -> None:
+    await bench.opens()
+    await bench.claims("b")
+    assert await bench.run(bench.ledger.fences, ["one", "none"]) == {"one": Fence("one", "b", 2)}
+
+
+# -- the inbox --
+
+
+async def test_a_letter_comes_to_the_owner_once_it_is_answered_no_more(bench: Bench) -> None:
+    await bench.lives("a")
+    await bench.lives("b")
+    await bench.opens()
+    for _ in range(2):
+        await bench.run(bench.ledger.leave, "letter", "one", Confirmed(How.PIN), AT)
+    assert await bench.letters("b") == []
+    assert await bench.letters("a") == [Letter("letter", "one", Confirmed(How.PIN))]
+    await bench.decides(a_session(), ended(a_session()), letter="letter")
+    assert await bench.letters("a") == []
+
+
+async def test_a_letter_for_a_node_that_is_gone_comes_to_the_others(bench: Bench) -> None:
+    await bench.lives("a", seconds=0.0)
+    await bench.opens()
+    await bench.run(bench.ledger.leave, "letter", "one", Ended("operator:olga"), AT)
+    assert [letter.event for letter in await bench.letters("b")] == [Ended("operator:olga")]
+    await bench.run(bench.ledger.answered, ["letter"], AT)
+    assert await bench.letters("b") == []
+
+
+async def test_a_letter_for_no_session_is_dropped(bench: Bench) -> None:
+    await bench.run(bench.ledger.leave, "letter", "none", Ended(), AT)
+    assert await bench.letters("a") == []
+
+
+async def test_letters_come_in_their_order(bench: Bench) -> None:
+    await bench.opens()
+    for n in (2, 0, 1):
+        await bench.run(bench.ledger.leave, f"{9 - n}", "one", MemoLeft(str(n)), AT + timedelta(seconds=n))
+    assert [letter.event for letter in await bench.letters("a")] == [MemoLeft("0"), MemoLeft("1"), MemoLeft("2")]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        Confirmed(How.DURESS, "3.1"),
+        Extended(until=AT, how=How.PIN),
+        Renewed(Rules(confirm="pin", retries=(5.0,)), AT, How.KEY),
+        Ended("api"),
+    ],
+)
+def test_an_event_is_read_as_it_was_written(event: Any) -> None:
+    assert read_event(event_text(event)) == event
+
+
+@pytest.mark.parametrize("written", ["", "{}", "[]", '{"Nothing": {}}', '{"Confirmed": {}}', '{"Ended": 5}', "null"])
+def test_what_is_no_event_is_not_read(written: str) -> None:
+    assert read_event(written) is None
+
+
+# -- SQL only --
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+async def test_the_log_of_a_session_is_append_only(
+    database: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    url = f"sqlite:///{tmp_path}/e.db" if database == "sqlite" else request.getfixturevalue("postgres_url")
+    store = Store(url)
+    await in_sql(store, False).opens()
+    (entry,) = await store.read(lambda c: session_log(c, "one"))
+    assert (entry.sequence, entry.at, entry.kind, entry.detail) == (1, AT, "began", {"why": "so"})
+    for statement in ("DELETE FROM session_log", "UPDATE session_log SET kind = 'x'"):
+        with pytest.raises(IntegrityError, match="append-only"):
+            await store.run(lambda c, statement=statement: c.execute(text(statement)))
+    assert [found.id for found in await store.read(open_sessions)] == ["one"]
+    assert await store.read(lambda c: session(c, "one")) == a_session()
+    with pytest.raises(UnknownSession):
+        await store.read(lambda c: session(c, "two"))
+    await store.close()
