@@ -128,8 +128,8 @@ def _windows(detectors: Sequence[DtmfDetector], pcm: Sequence[bytes]) -> tuple[N
         detector._rest = audio[2 * HOP * count :]
         counts.append(count)
         if count:
-            samples = np.frombuffer(audio, "<i2")
-            pieces.append(np.lib.stride_tricks.sliding_window_view(samples, WINDOW)[::HOP][:count])
+            # Every window where it lies; numpy's own function for it takes longer than all the rest.
+            pieces.append(np.ndarray((count, WINDOW), "<i2", audio, strides=(2 * HOP, 2)))
     if not pieces:
         return np.empty((0, WINDOW), np.float32), counts
     return np.concatenate(pieces).astype(np.float32), counts
