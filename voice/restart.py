@@ -16,6 +16,8 @@ from sqlalchemy import Connection
 
 from voice.alarm import Desk, call_back, escalation
 from voice.errors import RecordingFault
+from voice.escalation.state import Phase
+from voice.escalation.state import State as Standing
 from voice.incidents.lifecycle import State
 from voice.legs import write_segment
 from voice.live_incidents import Key, LiveIncident, unknown_caller
@@ -23,6 +25,7 @@ from voice.media.recorder import recover
 from voice.media.segment import SegmentInfo
 from voice.media.track import Track
 from voice.store import incidents as rows
+from voice.store.escalations import escalation as standing_of
 from voice.store.escalations import without_escalation
 from voice.store.rows import IncidentRow, Unfinished
 from voice.store.store import Store
@@ -98,6 +101,7 @@ def begin_missing(taken: TakenUp, desk: Desk) -> None:
 
 async def _revive(row: IncidentRow, store: Store, desk: Desk) -> LiveIncident:
     opening = (await store.read(partial(rows.timeline, incident_id=row.id)))[0]
+    standing = await store.read(partial(standing_of, incident=row.id))
     source = str(opening.detail.get("source") or "")
     settings = desk.settings
     worker = settings.worker(row.worker_id) if row.worker_id else None
@@ -112,7 +116,20 @@ async def _revive(row: IncidentRow, store: Store, desk: Desk) -> LiveIncident:
         claimed=row.caller or "",
         state=row.state,
         process=desk.legs.process,
+        rings_operators=_rings_operators(standing),
     )
+
+
+def _rings_operators(standing: Standing | None) -> bool:
+    """Whether operators are rung until the escalation is in memory and says so itself.
+
+    Not where the plan has not come to them, nor where somebody has it whose call did not die: he had hung up.
+    """
+    if standing is None:
+        return True
+    died = {leg.id for leg in standing.legs}
+    kept = standing.phase is Phase.TAKEN and any(taker.leg not in died for taker in standing.takers)
+    return standing.operators_ring and not kept
 
 
 def _close_legs(left: Unfinished, desk: Desk) -> None:

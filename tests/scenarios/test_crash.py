@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.scenarios.tale import Tale, ring, tale
 from tests.scenarios.world import World, story
 from voice.incidents.lifecycle import State
 from voice.sim.wire import request
@@ -213,6 +214,22 @@ async def test_a_store_that_answers_late_after_a_crash_begins_no_plan_twice(
         "incidents of an earlier process are open",
         "escalations taken up",
     ]
+
+
+@tale([ring("contact:anna"), ring("contact:bas")])
+async def test_operators_whom_the_plan_does_not_ring_are_not_rung_for_a_moment_after_a_crash_either(tale: Tale) -> None:
+    olga, stage = await tale.operator("olga"), tale.world.stage
+    await tale.alarm()
+    await tale.phone("anna").rings_within("1s")
+    await stage.kill()
+    run = stage.store.run
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stage.store, "run", _late(run))
+        await stage.restart()
+        await olga.stays_silent_for("2s")
+    assert "operator_rung" not in await tale.world.kinds()
+    await tale.phone("bas").rings_within("60s").takes_it()
+    await tale.is_taken_by("contact:bas")
 
 
 def _late(run: Callable[..., asyncio.Future[Any]]) -> Callable[..., asyncio.Future[Any]]:
