@@ -1,11 +1,15 @@
 """Operators and the plan: what they do stops it, and what they let go goes on. And messages beside calls."""
 
 import asyncio
+from functools import partial
 
-from tests.scenarios.tale import PEOPLE, Tale, contact, message, ring, tale
+from tests.scenarios.tale import NUMBERS, PEOPLE, Tale, contact, message, ring, tale
+from voice.escalation.events import Event, Reopened, Resolved, WorkerSafe
 from voice.incidents.lifecycle import Reason, State
 from voice.sim.habits import Answers
+from voice.store import escalations
 
+AUTOMATIC = {"emergency": "police", "confirm": "automatic", "after": 60.0, "agreement": "contract 12"}
 OPERATORS_THEN_ANNA = [ring("operators", seconds=20), ring("contact:anna", seconds=20), ring("contact:bas", seconds=20)]
 
 
@@ -100,6 +104,51 @@ async def test_a_second_alarm_of_one_worker_is_accepted_linked_and_has_a_plan_of
     await tale.phone("bas").rings_within("5s").takes_it()
     takers = {incident.taken_by for incident in await tale.world.incidents()}
     assert takers == {"contact:anna", "contact:bas"}
+
+
+# -- decisions that come by letter (`earshot incident ...`) --
+
+
+async def writes(tale: Tale, event: Event) -> None:
+    """Somebody at a command line decides."""
+    stage = tale.world.stage
+    now = stage.service.outside.clock.now()
+    letter = partial(escalations.leave, letter=type(event).__name__, incident=(await tale.incident()).id)
+    await stage.store.run(partial(letter, event=event, at=now))
+    await asyncio.sleep(1.5)
+
+
+@tale(OPERATORS_THEN_ANNA[1:])
+async def test_resolved_at_the_command_line_ends_every_call(tale: Tale) -> None:
+    device = await tale.alarm()
+    await tale.phone("anna").rings_within("2s")
+    await writes(tale, Resolved("shell:root", Reason.FALSE, "a fire drill"))
+    await tale.phone("anna").stops_within("0.5s")
+    assert device.is_over
+    incident = await tale.incident()
+    assert (incident.state, incident.reason) == (State.RESOLVED, Reason.FALSE)
+    await tale.phone("bas").stays_silent_for("60s")
+
+
+@tale(OPERATORS_THEN_ANNA[1:])
+async def test_a_resolved_incident_that_is_opened_again_begins_its_plan_anew(tale: Tale) -> None:
+    await tale.alarm()
+    anna = await tale.taken_by("anna")
+    await anna.presses("#").hears("code word").presses("8857#").hears("Press 1").presses("2").stops_within("10s")
+    await writes(tale, Reopened("shell:root"))
+    await anna.rings_within("2s").takes_it()
+    await tale.is_taken_by("contact:anna")
+
+
+@tale([ring("contact:anna", seconds=20), AUTOMATIC])
+async def test_a_worker_who_says_that_he_is_safe_ends_nothing_and_no_control_room_is_called_by_itself(
+    tale: Tale,
+) -> None:
+    await tale.alarm()
+    await writes(tale, WorkerSafe("PIN, noted by shell:root"))
+    await tale.noted("emergency_awaits_confirmation", "120s")
+    await tale.phone("anna").rings_within("60s").takes_it()
+    assert NUMBERS["police"] not in tale.dialled
 
 
 # -- messages --
