@@ -34,6 +34,8 @@ class Line:
     """It did not answer a call: left alone until then, or until it answers OPTIONS."""
     closed_until: float = -math.inf
     """It asked to be left alone until then."""
+    word_at: float = -math.inf
+    """When it last said anything about a call of ours."""
     why: str = ""
     """Why it is down."""
     silent: bool = False
@@ -174,6 +176,13 @@ class Lines:
             self._alarm = asyncio.get_running_loop().call_at(due, self._serve)
 
     # -- health --
+
+    def spoke(self, line: Line) -> None:
+        """It said something about a call: it is there, whatever became of others."""
+        line.word_at = asyncio.get_running_loop().time()
+        if line.cold_until > line.word_at:
+            line.cold_until = -math.inf
+            self._serve()
 
     def cool(self, line: Line, seconds: float, why: str) -> None:
         """It did not answer: leave it alone for so long, or until it answers OPTIONS."""

@@ -177,7 +177,7 @@ class Outbound:
         self, wish: _Wish, call: Call, first_word: float, line: Line | None = None
     ) -> tuple[Rung, bool]:
         """One call until it is answered or over, and whether to go on with the next trunk."""
-        rang = False
+        rang, began = False, asyncio.get_running_loop().time()
 
         def progress(code: int) -> None:
             nonlocal rang
@@ -188,16 +188,18 @@ class Outbound:
         call.on_progress = progress
         try:
             await _first_word(call, first_word)
+            if line is not None and _spoken(call):
+                self._lines.spoke(line)
             if call.up or _spoken(call):
                 await call.wait_answered(wish.seconds)
             if call.up:
                 return Rung(Outcome.ANSWERED, call, 200), False
-            return await self._unanswered(call, line, rang=rang)
+            return await self._unanswered(call, line, began, rang=rang)
         except asyncio.CancelledError:
             call.hang_up()
             raise
 
-    async def _unanswered(self, call: Call, line: Line | None, *, rang: bool) -> tuple[Rung, bool]:
+    async def _unanswered(self, call: Call, line: Line | None, began: float, *, rang: bool) -> tuple[Rung, bool]:
         ended = call.ended.result() if call.ended.done() else None
         spoken = _spoken(call)
         call.hang_up()
@@ -208,16 +210,18 @@ class Outbound:
         status = ended.code if ended is not None and ended.by_peer else None
         attempt = Attempt(status, rang, (header(final, "Reason") or "") if final is not None and status else "")
         if line is not None:
-            self._judge(line, attempt, final, spoken=spoken)
+            self._judge(line, attempt, final, silent_since=None if spoken else began)
         certain = final is not None or not spoken
         rung = Rung(outcome_of(attempt), status=status, reason=_reason(ended, attempt, spoken=spoken), certain=certain)
         gave_up = spoken and ended is None  # its time was over: nobody picked up, or nothing ever rang
         return rung, not gave_up and tries_next(attempt)
 
-    def _judge(self, line: Line, attempt: Attempt, final: Response | None, *, spoken: bool) -> None:
-        """What the attempt says of the trunk, for the next calls."""
-        if not spoken:
-            self._lines.cool(line, COLD_AFTER_SILENCE, "does not answer")
+    def _judge(self, line: Line, attempt: Attempt, final: Response | None, *, silent_since: float | None) -> None:
+        """What the attempt says of the trunk, for the next calls. One that has answered others meanwhile is not down:
+        it is slow, or lost one call. In a mass incident every call would fail else that comes after a lost one."""
+        if silent_since is not None:
+            if line.word_at < silent_since:
+                self._lines.cool(line, COLD_AFTER_SILENCE, "does not answer")
         elif attempt.status == 503 and final is not None:
             wanted = retry_after(header(final, "Retry-After"))
             if wanted:

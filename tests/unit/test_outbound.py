@@ -215,6 +215,24 @@ async def test_a_trunk_without_a_word_is_given_up_within_seconds_and_then_left_a
 
 
 @virtually
+async def test_a_trunk_that_lost_one_call_and_answers_others_is_not_down() -> None:
+    office = await Office(KPN).open("kpn")
+    office.line(habits=Habits(answers=Answers.BUSY))
+    exchange = office.exchanges["kpn"]
+    await exchange.die()
+    lost = asyncio.ensure_future(office.ring())
+    await asyncio.sleep(4.5)  # between the repetitions of its INVITE
+    await exchange.start()
+    other = await office.ring()
+    await exchange.die()
+    assert other.status == 486
+    assert (await lost).reason == "does not answer"
+    assert office.trunks.down == {}
+    await exchange.start()
+    assert (await office.ring()).status == 486
+
+
+@virtually
 async def test_when_every_trunk_is_down_that_is_said_at_once() -> None:
     office = await Office(KPN, BT).open("kpn", "bt")
     for exchange in office.exchanges.values():
