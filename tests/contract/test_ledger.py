@@ -103,12 +103,13 @@ def in_sql(store: Store, sole: bool) -> Bench:
     )
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "postgresql"])
 async def make(request: pytest.FixtureRequest) -> AsyncIterator[Callable[[bool], Bench]]:
     if request.param == "memory":
         yield in_memory
     else:
-        store = Store.inline()
+        shared = request.param == "postgresql"
+        store = Store.inline(request.getfixturevalue("postgres_url")) if shared else Store.inline()
         yield partial(in_sql, store)
         await store.close()
 
@@ -248,10 +249,12 @@ async def test_a_call_that_has_begun_is_known_to_have(bench: Bench) -> None:
     assert [waiting.started for waiting in found.outbox] == [False, True]
 
 
-async def test_a_command_begins_only_behind_its_decision(bench: Bench) -> None:
+async def test_a_command_begins_and_ends_only_behind_its_decision(bench: Bench) -> None:
     await bench.opens()
     with pytest.raises(OutOfOrder):
         await bench.run(bench.ledger.begin, Fence("00000001", "a", 1), "1.2", AT)
+    with pytest.raises(OutOfOrder):
+        await bench.run(bench.ledger.finish, Fence("00000001", "a", 1), "1.2", "", AT)
 
 
 async def test_what_is_done_is_not_in_the_outbox_any_more_and_does_not_begin_again(bench: Bench) -> None:
@@ -337,7 +340,23 @@ async def test_a_process_takes_up_what_one_of_its_name_had_but_not_what_it_has_i
     found = await bench.claims("a", own=True, orphans=False, known=["00000002"])
     assert [item.incident.id for item in found] == ["00000001"]
     fences = await bench.run(bench.ledger.fences, ["00000001", "00000002"])
-    assert [fence.epoch for fence in fences.values()] == [2, 1]
+    assert {name: fence.epoch for name, fence in fences.items()} == {"00000001": 2, "00000002": 1}
+
+
+async def test_a_process_whose_name_another_one_has_takes_nothing_up(bench: Bench) -> None:
+    await bench.opens("00000001", node="z")
+    old, new = [await bench.run(bench.ledger.register, "a", 60.0, AT) for _ in range(2)]
+    with pytest.raises(Fenced):
+        await bench.claims("a", epoch=old)
+    assert len(await bench.claims("a", epoch=new)) == 1
+
+
+async def test_what_a_node_holds_is_what_it_owns_and_is_not_over(bench: Bench) -> None:
+    await bench.opens("00000001")
+    over = await bench.opens("00000002")
+    await bench.opens("00000003", node="b")
+    await bench.decides(over, becomes={"phase": Phase.DONE, "due_at": None})
+    assert await bench.run(bench.ledger.held, "a") == ["00000001"]
 
 
 async def test_alone_with_its_store_a_process_takes_up_everything(sole: Bench) -> None:

@@ -10,8 +10,9 @@
 
 A store that is away must not cost a life, so nothing waits for it for ever. The emergency call waits longest, for a
 call that nobody wrote down may be placed again by whoever takes the incident up. It waits longer still (60 s) where
-that is likely: it is an automatic call, and this node has lost its lease while another one was alive, which has taken
-the incident up, then, and calls by itself. Past that a doubled call is the lesser evil: all nodes may be without store.
+that is likely: this node has lost its lease while another one was alive, which has taken the incident up, then, and
+calls by itself, as the plan says so or the decision is written down. Past that a doubled call is the lesser evil: no
+node may have a store.
 """
 
 import asyncio
@@ -162,15 +163,19 @@ class Delivery:
     async def _may_call(self, live: Live, orders: Orders, command: CallEmergency) -> bool:
         """Whether the incident is still this node's, written down as such; the patience may run out."""
         loop = asyncio.get_running_loop()
+        begun = False
         while True:
             asked = loop.time()
             write = partial(self._ledger.begin, fence=live.fence, key=command.call, at=self._clock.wall())
             told, fate = telling(write)
             done = self._journal.post(told, urgent=True)
             durable = await self._until_written(done, orders.since + EMERGENCY_PATIENCE)
-            if not durable and command.asked_by == BY_ITSELF and self._has_rivals():
+            if not durable and self._has_rivals() and (command.asked_by == BY_ITSELF or _is_written(orders)):
                 durable = await self._until_written(done, orders.since + RIVAL_PATIENCE)
+            begun = begun or (durable and not fate.fenced)
             if live.gone or (durable and fate.fenced):
+                if begun:  # or its successor would have to take it for placed
+                    self._report(live.id, EmergencyFailed(command.call, why="not placed: the incident was taken up"))
                 return False
             if not durable:
                 log.critical("an emergency call is placed that is not written down", incident=live.id)
@@ -202,6 +207,12 @@ def _wanted(live: Live, command: CallEmergency) -> bool:
     """Whether the escalation still waits for this very call."""
     emergency = live.state.emergency
     return live.state.phase is not Phase.DONE and emergency.under_way and emergency.call == command.call
+
+
+def _is_written(orders: Orders) -> bool:
+    """Whether the decision is known to be durable."""
+    written = orders.written
+    return written is None or (written.done() and not written.cancelled() and written.result())
 
 
 def durable_orders(commands: tuple[Command, ...], now: float) -> Orders:

@@ -183,7 +183,10 @@ class Ledger(Protocol):
         ...
 
     def finish(self, connection: Connection, fence: Fence, key: str, outcome: str, at: datetime) -> None:
-        """Say what became of a command. Of an emergency call only its owner may say so; a message was sent, or not."""
+        """Say what became of a command. Of an emergency call only its owner may say so; a message was sent, or not.
+
+        Raises `Fenced`, or `OutOfOrder` when the command is not there.
+        """
         ...
 
     # -- nodes --

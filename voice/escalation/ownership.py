@@ -29,6 +29,9 @@ INBOX_INTERVAL = 0.5
 """Seconds between two looks at what other processes left."""
 
 
+STRAYS_INTERVAL = 10.0
+"""Seconds between two comparisons of memory and store."""
+
 AT_ONCE = 500
 """Escalations that one query asks for by name."""
 
@@ -59,14 +62,13 @@ class Ownership:
         self._callbacks = callbacks
         self._epoch: int | None = None
         self._others = 0
-        self._well_since: float | None = None
+        self._beats_since: float | None = None
         """Since when every heartbeat came through; None while they do not."""
         self._lease_ends = 0.0
         """The loop's time at which others may think that this node is dead."""
         self._unsure = True
         """The store may hold escalations for this node that it does not have: at start, and after a claim failed."""
         self._stopped = False
-        self._superseded = False
 
     def doubt(self) -> None:
         """Look for escalations that the store holds for this node and this process does not have."""
@@ -78,8 +80,17 @@ class Ownership:
 
     async def run(self) -> None:
         """Until it is cancelled or retires; raises `Fenced` once another process has become this node."""
-        await asyncio.gather(self._every(HEARTBEAT, self._keep), self._every(INBOX_INTERVAL, self._read_inbox))
-        if self._superseded:
+        superseded = False
+        try:
+            async with asyncio.TaskGroup() as group:
+                if not self._ledger.sole:
+                    group.create_task(self._every(HEARTBEAT, self._keep))
+                group.create_task(self._every(HEARTBEAT, self._claim_what_is_left))
+                group.create_task(self._every(INBOX_INTERVAL, self._read_inbox))
+                group.create_task(self._every(STRAYS_INTERVAL, self._look_for_strays))
+        except* Fenced:
+            superseded = True
+        if superseded:
             raise Fenced(f"another process is node {self._node} now")
 
     async def retire(self) -> None:
@@ -89,8 +100,13 @@ class Ownership:
             retire = partial(self._ledger.retire, node=self._node, epoch=self._epoch, at=self._clock.wall())
             await self._ledger.run(retire)
 
-    async def claim(self, claim: Claim) -> int:
-        """Take up what nobody has; returns how many there were. Raises `StoreUnavailable`."""
+    async def reopen(self, incident: str) -> None:
+        """Take up an escalation that is over, if it is not another node's. Raises `StoreUnavailable`."""
+        known = frozenset(self._callbacks.known())
+        await self._claim(Claim(self._node, self._clock.wall(), self._epoch, known, own=True, incident=incident))
+
+    async def _claim(self, claim: Claim) -> int:
+        """Take up what nobody has; returns how many there were."""
         try:
             claimed = await self._ledger.run(partial(self._ledger.claim, claim=claim))
         except BaseException:  # it may have been done all the same
@@ -111,28 +127,55 @@ class Ownership:
                 if not down:
                     log.warning("the store does not tell of escalations", why=str(error))
                 down = True
+            except Fenced:
+                self._lose_name()
+                raise
             except Exception:  # a bug here may not stop the heartbeat, or the node is taken for dead
                 log.exception("the work of a node failed")
             await asyncio.sleep(seconds)
 
     async def _keep(self) -> None:
-        """Hold the lease, then take up what nobody has."""
+        """Hold the lease. What is done with it may take its time (`_claim_what_is_left`)."""
+        sent = asyncio.get_running_loop().time()
+        try:
+            beat = await self._beat(self._clock.wall())
+        except BaseException:
+            self._beats_since = None
+            raise
+        if not beat.alive:
+            raise Fenced(f"another process is node {self._node} now")
+        # By the time of the answer: before one that came late, somebody may have seen the lease run out.
+        lapsed = self._beats_since is None or asyncio.get_running_loop().time() > self._lease_ends
+        if lapsed:
+            self._beats_since = sent
+        self._lease_ends, self._others = sent + self._seconds, beat.others
+        if lapsed:
+            self._unsure = True
+            await self._compare()
+
+    async def _claim_what_is_left(self) -> None:
+        """Take up what nobody has."""
         if self._ledger.sole:
             if self._unsure:
                 await self._take_up(own=True, orphans=True)
             return
-        well_since, self._well_since = self._well_since, None  # until it has come through
-        sent = asyncio.get_running_loop().time()
-        beat = await self._beat(self._clock.wall())
-        if not beat.alive:
-            self._stopped = self._superseded = True
+        now, since = asyncio.get_running_loop().time(), self._beats_since
+        well = since is not None and now - since >= self._seconds and now < self._lease_ends
+        if self._epoch is not None and (self._unsure or well):
+            await self._take_up(own=self._unsure, orphans=well)
+
+    def _lose_name(self) -> None:
+        """Another process is this node now."""
+        if not self._stopped:
+            self._stopped = True
             log.critical("another process is this node now", node=self._node)
             self._callbacks.superseded()
-            return
-        await self._count(beat, sent, well_since)
-        well = self._well_since is not None and sent - self._well_since >= self._seconds
-        if self._unsure or well:
-            await self._take_up(own=self._unsure, orphans=well)
+
+    async def _look_for_strays(self) -> None:
+        """What the store holds for this node is to be in its memory: should it ever not be, it is found here."""
+        held = await self._ledger.read(partial(self._ledger.held, node=self._node))
+        if not set(held) <= set(self._callbacks.known()):
+            self._unsure = True
 
     async def _beat(self, at: datetime) -> Beat:
         ledger, node, seconds = self._ledger, self._node, self._seconds
@@ -140,17 +183,6 @@ class Ownership:
             self._epoch = await ledger.run(partial(ledger.register, node=node, seconds=seconds, at=at))
             return Beat(alive=True, others=0)
         return await ledger.run(partial(ledger.beat, node=node, epoch=self._epoch, seconds=seconds, at=at))
-
-    async def _count(self, beat: Beat, sent: float, well_since: float | None) -> None:
-        """What a heartbeat means that was sent at `sent` and has come through now."""
-        in_time = asyncio.get_running_loop().time() <= sent + self._seconds
-        lapsed = well_since is None or sent > self._lease_ends
-        self._lease_ends, self._others = sent + self._seconds, beat.others
-        if in_time:
-            self._well_since = sent if well_since is None or lapsed else well_since
-        if lapsed:
-            self._unsure = True
-            await self._compare()
 
     async def _compare(self) -> None:
         known = list(self._callbacks.known())
@@ -162,8 +194,8 @@ class Ownership:
         self._unsure = False
         while True:
             known = frozenset(self._callbacks.known())
-            claim = Claim(self._node, self._clock.wall(), known, own=own, orphans=orphans)
-            if await self.claim(claim) < claim.limit:
+            claim = Claim(self._node, self._clock.wall(), self._epoch, known, own=own, orphans=orphans)
+            if await self._claim(claim) < claim.limit:
                 return
 
     async def _read_inbox(self) -> None:

@@ -55,7 +55,7 @@ from voice.escalation.events import (
     Reopened,
     Timer,
 )
-from voice.escalation.ledger import Claim, Claimed, Decided, Fence, Ledger, Letter, Opening, sequence_of
+from voice.escalation.ledger import Claimed, Decided, Fence, Ledger, Letter, Opening, sequence_of
 from voice.escalation.live import Fate, Live, Orders, telling
 from voice.escalation.ownership import Callbacks, Ownership
 from voice.escalation.plan_texts import Plans
@@ -410,9 +410,8 @@ class Escalations:
 
     async def _reopen(self, incident: str, event: Reopened, letter: str) -> None:
         """Somebody opens a resolved incident again: its escalation comes back into memory."""
-        known = frozenset(self._live)
         try:
-            await self._ownership.claim(Claim(self._node, self._clock.wall(), known, own=True, incident=incident))
+            await self._ownership.reopen(incident)
         except StoreUnavailable:
             self._letters.discard(letter)  # it is read again
             raise

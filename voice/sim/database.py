@@ -163,6 +163,7 @@ class Connected:
         self._at_point = at_point
         """Told at each point at which a process may die: before and after a commit, before its answer."""
         self._next = 0.0
+        self._next_answer = 0.0
         self.unanswered = 0
         """Transactions whose caller has not heard of them yet."""
         self.cut_off = False
@@ -195,20 +196,25 @@ class Connected:
         self._at_point()
         if self.dead:
             return
-        loop = asyncio.get_running_loop()
         if self._database.down or self.cut_off:
-            loop.call_soon(_fail, answer, StoreUnavailable("the database cannot be reached"))
+            self._say(_fail, answer, StoreUnavailable("the database cannot be reached"))
             return
         try:
             result = self._database.tables.transact(transaction)
         except Exception as error:  # noqa: BLE001 - as a store does: the caller hears of it
-            loop.call_later(self._delay(), _fail, answer, error)
+            self._say(_fail, answer, error)
             return
         self._at_point()
         if self._loses_answer():
-            loop.call_later(self._delay(), _fail, answer, StoreUnavailable("the connection broke at the commit"))
+            self._say(_fail, answer, StoreUnavailable("the connection broke at the commit"))
         else:
-            loop.call_later(self._delay(), self._answer, answer, result)
+            self._say(self._answer, answer, result)
+
+    def _say(self, say: Callable[[Any, Any], None], answer: "asyncio.Future[Any]", result: object) -> None:
+        """Answers come in the order of the transactions, as those of a store do."""
+        loop = asyncio.get_running_loop()
+        self._next_answer = max(self._next_answer, loop.time() + self._delay())
+        loop.call_at(self._next_answer, say, answer, result)
 
     def _answer(self, answer: "asyncio.Future[T]", result: T) -> None:
         if not (self.dead or answer.done()):

@@ -114,6 +114,8 @@ class MemoryLedger:
         order = t.outbox.get(_place(fence.incident, key))
         if order is None or order.kind == CallEmergency.__name__:
             _held(t, fence)
+        if order is None:
+            raise OutOfOrder(f"{fence.incident} has no command {key} yet")
         _end(t, fence.incident, key, outcome)
 
     # -- nodes --
@@ -142,8 +144,15 @@ class MemoryLedger:
         found = [(name, t.escalations[name]) for name in incidents if name in t.escalations]
         return {name: Fence(name, row.owner or "", row.epoch) for name, row in found}
 
+    def held(self, connection: Any, node: str) -> list[str]:
+        t: Tables = connection
+        rows = t.escalations.items()
+        return [name for name, row in rows if row.owner == node and row.state.phase is not Phase.DONE]
+
     def claim(self, connection: Any, claim: Claim) -> list[Claimed]:
         t: Tables = connection
+        if claim.epoch is not None and (claim.node not in t.nodes or t.nodes[claim.node].epoch != claim.epoch):
+            raise Fenced(f"another process is node {claim.node} now")
         names = [name for name in t.escalations if name not in claim.known and self._claimable(t, name, claim)]
         names.sort(key=lambda name: (t.incidents[name].priority, t.incidents[name].opened_at, name))
         return [self._claim(t, name, claim.node) for name in names[: claim.limit]]
