@@ -82,6 +82,7 @@ class Conversation:
         self._wrong_keys = 0
         self._digits = ""
         self._early = ""
+        self._collected = ""
         self._entries: dict[str, str] = {}
         self._chose_language = False
 
@@ -122,7 +123,8 @@ class Conversation:
         choice = self._choice(symbol)
         if choice is not None:
             self.keyed = symbol
-            self._keep(symbol)
+            if self._question.enters:
+                self._entries[self._question.enters] = symbol
             return self._follow(choice, now)
         if self._question.digits is not None and symbol != "*":
             return self._collect(symbol, now)
@@ -221,8 +223,11 @@ class Conversation:
         return entries
 
     def _keep(self, entry: str) -> None:
+        """What is kept under a name is for the step that takes it, and for nobody else."""
         if self._question.enters:
             self._entries[self._question.enters] = entry
+        elif self._question.digits is not None:
+            self._collected = entry
 
     def _follow(self, choice: Choice, now: float) -> Action:
         if choice.language is not None:
@@ -286,10 +291,8 @@ class Conversation:
         wanted = self._question.digits
         if wanted is None or not _is_within(wanted, entry):
             return self._wrong(now)
-        self._early = ""
-        if self._question.enters:
-            self._keep(entry)
-            self._digits = ""
+        self._early = self._digits = ""
+        self._keep(entry)
         return self._enter(wanted.to, now)
 
     def _wrong(self, now: float) -> Action:
@@ -312,7 +315,7 @@ class Conversation:
 
     def _finish(self, outcome: str, *, hung_up: bool) -> None:
         self._phase = _Phase.OVER
-        self.result = Result(outcome, hung_up, self._digits, self._wrong_keys, self.language)
+        self.result = Result(outcome, hung_up, self._collected, self._wrong_keys, self.language)
 
 
 def _is_within(wanted: Digits, entry: str) -> bool:

@@ -310,6 +310,46 @@ def test_what_the_person_says_reaches_the_ear(story: Callable[[Told], None]) -> 
     story(told)
 
 
+def test_what_the_person_says_is_recorded_until_the_key_that_ends_it(story: Callable[[Told], None]) -> None:
+    async def told(world: World) -> None:
+        began = _now()
+        virtual_loop().call_later(0.5, world.say, _clip(100, 500))
+        virtual_loop().call_later(1.0, world.press, "7")
+        virtual_loop().call_later(4.0, world.press, "#")
+        clip = await world.phone.record(30.0)
+        assert marks(clip).numbers == list(range(500, 600))
+        assert _now() - began < 4.4
+        assert len(clip) / SAMPLE_RATE == pytest.approx(_now() - began, abs=0.2)
+        assert await world.phone.collect(0) is None
+
+    story(told)
+
+
+def test_recording_ends_with_the_time_and_begins_anew_each_time(story: Callable[[Told], None]) -> None:
+    async def told(world: World) -> None:
+        world.say(_clip(30, 500))
+        await asyncio.sleep(1.0)
+        virtual_loop().call_later(0.5, world.say, _clip(40, 700))
+        clip = await world.phone.record(2.0)
+        assert marks(clip).numbers == list(range(700, 740))
+        assert len(clip) / SAMPLE_RATE == pytest.approx(2.0, abs=0.2)
+        assert not world.is_over
+
+    story(told)
+
+
+def test_who_hangs_up_while_he_is_recorded_loses_nothing_of_it(story: Callable[[Told], None]) -> None:
+    async def told(world: World) -> None:
+        virtual_loop().call_later(0.5, world.say, _clip(50, 500))
+        virtual_loop().call_later(3.0, world.leave)
+        assert marks(await world.phone.record(30.0)).numbers == list(range(500, 550))
+        for again in range(2):
+            with pytest.raises(HungUp):
+                await (world.phone.record(1.0) if again else world.phone.play([_clip(10)]))
+
+    story(told)
+
+
 def test_a_peer_that_put_us_on_hold_stops_no_dialogue() -> None:
     async def told() -> None:
         world, close = await _called()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from ivr.charts import DIALOGUES
 from voice.cli import speaking
 from voice.cli.main import main
 
@@ -100,7 +101,7 @@ def test_recordings_that_cannot_be_used_are_a_mistake_in_the_configuration(
     assert "goodbye.wav" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["accept", "briefing", "taker"])
+@pytest.mark.parametrize("name", sorted(DIALOGUES))
 @pytest.mark.parametrize("language", ["nl", "en", "de", "fr"])
 def test_a_dialogue_can_be_read_in_words(name: str, language: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["dialogue", name, "--language", language]) == 0
@@ -115,3 +116,12 @@ def test_a_dialogue_can_be_drawn(capsys: pytest.CaptureFixture[str]) -> None:
     assert out.startswith("flowchart TD\n")
     assert 'ask -->|"{key}"| accepted' in out
     assert 'ask -->|"silence, wrong keys"| not_accepted' in out
+    assert main(["dialogue", "check_in", "--graph"]) == 0
+    out = capsys.readouterr().out
+    assert 'ask -->|"{key}, digits"| verify' in out
+    assert "verify[[verify]]" in out
+    assert 'verify -->|"refused"| ask' in out
+    assert main(["dialogue", "inbound", "--graph"]) == 0
+    out = capsys.readouterr().out
+    assert 'memo["memo<br>worker.memo<br>tone"]' in out
+    assert 'memo -->|"spoken"| keep' in out

@@ -6,7 +6,7 @@ from typing import Any
 
 from config.prompts import FOLDER
 from ivr.conversation import Conversation
-from ivr.menu import Action, Dialogue, End, Listen, Play
+from ivr.menu import Action, Answer, Dialogue, Do, End, Listen, Play, Record
 from ivr.prompts import Prompts
 from ivr.speech import Voice
 from voice.sim.loop import virtual_loop
@@ -58,6 +58,24 @@ class Talk:
             self.action = self.conversation.digit(digit, self.now) or self.action
         return self
 
+    def does(self, what: str, *entries: str) -> "Talk":
+        assert isinstance(self.action, Do), self.action
+        assert (self.action.does, self.action.entries) == (what, entries)
+        return self
+
+    def is_answered(self, way: str, language: str | None = None, **values: Any) -> "Talk":
+        self.action = self.conversation.answered(Answer(way, values, language), self.now)
+        return self
+
+    def records(self, seconds: float, ends: str) -> "Talk":
+        assert self.action == Record(seconds, ends)
+        return self
+
+    def speaks(self, clip: bytes) -> "Talk":
+        self.now += len(clip) / 8000
+        self.action = self.conversation.recorded(clip, self.now)
+        return self
+
     def leaves(self) -> "Talk":
         self.action = self.conversation.hung_up(self.now)
         return self
@@ -83,6 +101,16 @@ class Person:
     def presses_on(self, words: str, digits: str, after: float = 0.5) -> None:
         self.hearing(words, lambda: self.phone.press(digits), after)
 
+    def presses_in_turn(self, words: str, *digits: str) -> None:
+        """Something else each time that these words are said."""
+
+        def press() -> None:
+            self.phone.press(digits[0])
+            if digits[1:]:
+                self.presses_in_turn(words, *digits[1:])
+
+        self.hearing(words, press)
+
     @property
     def heard(self) -> list[str]:
         """Every text of which anything was heard."""
@@ -92,10 +120,17 @@ class Person:
         return sum(words in text for text in self.heard)
 
     @property
+    def transcript(self) -> list[tuple[float, bytes]]:
+        """What was heard, sample by sample, and when. Exact between stories that have a world of their own."""
+        return [(played.at - self.began, played.audio) for played in self.phone.played]
+
+    @property
     def seconds(self) -> float:
         return virtual_loop().time() - self.began
 
     def _hears(self, audio: bytes) -> None:
+        if not self._rules:
+            return
         for text in self.speaker.read(audio):
             for rule in list(self._rules):
                 words, after, do = rule

@@ -2,7 +2,24 @@
 
 import pytest
 
-from ivr.menu import Choice, Dialogue, Digits, End, Ending, Keys, Listen, Play, Question
+from ivr.menu import (
+    AGAIN,
+    TONE,
+    Act,
+    Answer,
+    Choice,
+    Dialogue,
+    Digits,
+    Do,
+    End,
+    Ending,
+    Keys,
+    Listen,
+    Play,
+    Question,
+    Recording,
+    language_of,
+)
 from tests.unit.ivr.conversing import Talk
 
 MENU = Dialogue(
@@ -144,6 +161,167 @@ def test_a_star_starts_the_digits_over() -> None:
 
 def test_a_terminator_without_digits_is_a_wrong_key() -> None:
     _collecting().presses("#").plays("menu.wrong_key").hears_it_out().plays("code")
+
+
+# -- what is done, what is recorded, what counts at once --
+
+DESK = Dialogue(
+    name="desk",
+    purpose="has things done",
+    start="ask",
+    steps={
+        "ask": Question(
+            announces=("who",),
+            asks=("press",),
+            keys={"{key}": Choice("verify")},
+            digits=Digits("verify", maximum=6, between=2.0, entries="{entries}"),
+            enters="entry",
+            wrong=("wrong",),
+            mistakes=3,
+            silence="nothing",
+        ),
+        "verify": Act("verify", takes=("entry",), ways={"accepted": Choice("hours"), "refused": Choice(AGAIN)}),
+        "hours": Question(
+            asks=("hours",),
+            digits=Digits("memo", maximum=2, lowest=1, highest=12),
+            enters="hours",
+            wrong=("wrong",),
+            eager=True,
+            silence="left",
+            late="left",
+            left="left",
+        ),
+        "memo": Recording(("speak", TONE), to="keep", nothing="silent", left="spoke", late="left"),
+        "keep": Act("keep", takes=("hours",), ways={"kept": Choice("left", says=("kept",), language="nl")}),
+        "silent": Ending("silent", hang_up=False),
+        "left": Ending("left", hang_up=False),
+        "nothing": Ending("nothing"),
+    },
+    limit=100.0,
+    at_limit="nothing",
+)
+
+
+def _desk() -> Talk:
+    return Talk(DESK, key="7", entries=("55", "0"))
+
+
+def _accepted() -> Talk:
+    return _desk().hears_it_out().presses("7").does("verify", "7").is_answered("accepted").plays("hours")
+
+
+@pytest.mark.parametrize("entry", ["7", "55", "0"])
+def test_an_entry_that_is_known_is_complete_at_once(entry: str) -> None:
+    _desk().hears_it_out().presses(entry).does("verify", entry).is_answered("accepted").plays("hours")
+
+
+@pytest.mark.parametrize("entry", ["3", "37", "5"])
+def test_any_other_entry_waits_for_more_keys(entry: str) -> None:
+    talk = _desk().hears_it_out().presses(entry).listens(2.0).waits().does("verify", entry)
+    talk.is_answered("refused").plays("wrong").hears_it_out().plays("who", "press").presses("7").does("verify", "7")
+
+
+def test_what_is_refused_counts_as_wrong_until_it_is_enough() -> None:
+    talk = _desk().hears_it_out()
+    for _ in range(2):
+        talk.presses("3").waits().is_answered("refused").plays("wrong").hears_it_out()
+    talk.presses("3").waits().is_answered("refused").plays().hears_it_out().ends("nothing")
+
+
+@pytest.mark.parametrize(("missed", "entry"), [("55", "55"), ("7551", "55"), ("30", "0")])
+def test_an_entry_that_is_known_counts_even_while_keys_count_for_nothing(missed: str, entry: str) -> None:
+    talk = _desk()
+    talk.conversation.missed(missed)
+    talk.hears_it_out().does("verify", entry)
+
+
+@pytest.mark.parametrize("missed", ["7", "5", "", "3"])
+def test_no_other_key_counts_then(missed: str) -> None:
+    talk = _desk()
+    talk.conversation.missed(missed)
+    talk.hears_it_out().plays("press")
+
+
+def test_what_was_keyed_is_done_though_he_hangs_up() -> None:
+    talk = _desk().hears_it_out().presses("3").leaves().does("verify", "3")
+    talk.is_answered("refused").leaves().ends("hung_up")
+    talk = _desk()
+    talk.conversation.missed("55")
+    talk.leaves().does("verify", "55").is_answered("accepted").leaves().ends("left")
+
+
+def test_what_was_keyed_is_for_the_step_that_takes_it_and_for_nobody_else() -> None:
+    talk = _accepted().presses("1").leaves().ends("left")
+    assert talk.conversation.result is not None
+    assert talk.conversation.result.digits == ""
+    talk = _desk().hears_it_out().presses("3").waits()
+    assert "3" not in repr(talk.action)
+
+
+@pytest.mark.parametrize("hours", ["0#", "13", "99"])
+def test_a_number_out_of_range_is_a_wrong_key(hours: str) -> None:
+    _accepted().presses(hours).plays("wrong", "hours")
+
+
+def test_an_eager_question_takes_a_key_while_it_says_that_one_was_wrong() -> None:
+    _accepted().presses("#").plays("wrong", "hours").presses("3#").plays("speak", TONE)
+
+
+def _recording() -> Talk:
+    return _accepted().presses("3#").plays("speak", TONE).hears_it_out().records(120.0, "#")
+
+
+def test_what_is_recorded_goes_to_whoever_keeps_it() -> None:
+    talk = _recording().speaks(bytes(8000)).does("keep", "3")
+    assert isinstance(talk.action, Do)
+    assert talk.action.clip == bytes(8000)
+    talk.is_answered("kept").plays("kept")
+    assert isinstance(talk.action, Play)
+    assert talk.action.language == "nl"
+    talk.hears_it_out().hears_it_out().ends("left")
+
+
+def test_less_than_a_second_is_no_recording() -> None:
+    talk = _recording().speaks(bytes(7999)).hears_it_out().ends("silent")
+    assert talk.conversation.clip == b""
+
+
+def test_hanging_up_before_the_tone_is_leaving() -> None:
+    _accepted().presses("3#").plays("speak", TONE).leaves().ends("spoke")
+
+
+def test_after_the_limit_a_question_and_a_recording_lead_where_they_say() -> None:
+    talk = _desk().hears_it_out().presses("7")
+    talk.now += 100.0
+    talk.is_answered("accepted").hears_it_out().ends("left")
+    talk = _accepted().presses("3")
+    talk.now += 100.0
+    talk.presses("#").hears_it_out().ends("left")
+
+
+def test_answers_add_values_and_choose_the_language_unless_he_did() -> None:
+    talk = _desk().hears_it_out().presses("7")
+    talk.is_answered("accepted", language="fr", worker="Anna")
+    assert talk.conversation.values["worker"] == "Anna"
+    assert talk.conversation.language == "fr"
+    talk = _recording().speaks(bytes(8000)).is_answered("kept")
+    assert talk.conversation.language == "nl"
+    talk.conversation.step = "keep"
+    talk.is_answered("kept", language="de")
+    assert talk.conversation.language == "nl"
+
+
+def test_what_nobody_wanted_is_a_mistake() -> None:
+    conversation = _desk().conversation
+    with pytest.raises(TypeError, match="records nothing"):
+        conversation.recorded(b"", 0.0)
+    with pytest.raises(TypeError, match="has nothing done"):
+        conversation.answered(Answer("kept"), 0.0)
+
+
+def test_a_prompt_may_name_its_language() -> None:
+    assert language_of("nl:language.choose", "en") == ("nl", "language.choose")
+    assert language_of("goodbye", "en") == ("en", "goodbye")
 
 
 def test_after_a_wrong_key_none_counts_until_it_was_said_to_be_wrong() -> None:
