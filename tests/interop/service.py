@@ -35,7 +35,8 @@ Table = Mapping[str, Any]
 class Service(Program):
     """`earshot serve` in a folder of its own, on UDP, TCP and (given certificates) TLS of 127.0.0.1 and ::1.
 
-    `settings` are further keys by table: `{"alarms": {"ring": "longest_idle"}}`.
+    `settings` are further keys by table: `{"alarms": {"ring": "longest_idle"}}`; `rows` are the rows of further tables:
+    `{"plans": [{"id": "nights", "steps": [{"ring": "operators"}]}]}`.
     """
 
     def __init__(
@@ -50,8 +51,10 @@ class Service(Program):
         ipv6: bool = False,
         rtp_ports: int = 400,
         settings: Mapping[str, Table] | None = None,
+        rows: Mapping[str, Sequence[Table]] | None = None,
+        name: str = "service",
     ) -> None:
-        super().__init__("service", directory)
+        super().__init__(name, directory)
         self.port = free_ports()
         self.tls_port = free_ports()
         self.api_port = free_ports()
@@ -78,8 +81,8 @@ class Service(Program):
         for name, more in (settings or {}).items():
             tables.setdefault(name, {}).update(more)
         self.config = self.directory / "earshot.toml"
-        rows = {"devices": devices, "operators": operators, "workers": workers}
-        self.config.write_text(_toml(tables, rows))
+        known = {"devices": devices, "operators": operators, "workers": workers}
+        self.config.write_text(_toml(tables, known | dict(rows or {})))
 
     @property
     def address(self) -> tuple[str, int]:
@@ -183,7 +186,9 @@ def _toml(tables: Mapping[str, Table], rows: Mapping[str, Sequence[Table]]) -> s
 
 
 def _value(value: Any) -> str:
-    """JSON's strings, numbers, booleans and lists are TOML's too; an inline table needs its own form."""
+    """JSON's strings, numbers and booleans are TOML's too; an inline table needs its own form."""
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{json.dumps(key)} = {_value(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(_value(item) for item in value) + "]"
     return json.dumps(value)
