@@ -108,7 +108,7 @@ def decide(session: Session, event: Event, now: datetime) -> Decision:
     elif session.open:
         _hear(turn, event)
     elif isinstance(event, Confirmed):
-        turn.prove(event.how, None)  # the alarm of its last check-in may be open
+        turn.prove(event.how, event.attempt)  # the alarm of its last check-in may be open
     return turn.decision(session)
 
 
@@ -192,8 +192,9 @@ def _not_confirmed(turn: "_Turn") -> None:
 
 def _not_reached(turn: "_Turn", wait: timedelta) -> None:
     """A call did not: that is no miss of his, unless it goes on."""
-    since = turn.session.unreached_since or turn.session.began_at or turn.now
-    over = since + timedelta(seconds=turn.session.rules.unreachable_after)
+    session = turn.session
+    since = session.unreached_since or (session.began_at if session.began_at and not session.counted else turn.now)
+    over = since + timedelta(seconds=session.rules.unreachable_after)
     turn.become(phase=Phase.AGAIN, unreached_since=since, next_at=min(turn.now + wait, over))
     _pass_time(turn)
 

@@ -103,9 +103,8 @@ class Delivery:
     def let_go(self, live: Live) -> None:
         """Stop ringing the worker of a session that another node has now. An answered call goes on: what comes of it is
         told to that node."""
-        attempt = live.session.attempt
-        if attempt is not None and not attempt.answered:
-            self._cancel(live, attempt.key)
+        for key in list(live.calls):
+            self._cancel(live, key)
 
     async def _deliver(self, live: Live) -> None:
         try:
@@ -133,7 +132,7 @@ class Delivery:
 
     def _cancel(self, live: Live, key: str) -> None:
         task = live.calls.get(key)
-        if task is not None:
+        if task is not None and key not in live.answered:
             task.cancel()
 
     async def _call(self, live: Live, call: Call) -> None:
@@ -148,6 +147,7 @@ class Delivery:
             why = type(error).__name__
         finally:
             live.calls.pop(call.key, None)
+            live.answered.discard(call.key)
             self._report(live.id, CallFailed(call.key, why=why))  # ignored if it has told how it ended
 
     async def _do(self, live: Live, command: Lasting) -> None:

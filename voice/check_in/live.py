@@ -49,6 +49,8 @@ class Live:
     delivering: bool = False
     calls: "dict[str, asyncio.Task[None]]" = field(default_factory=dict)
     """Calls to the worker that are under way."""
+    answered: set[str] = field(default_factory=set)
+    """Those of them that were answered, and are therefore never ended from here."""
     unheard: deque[Unheard] = field(default_factory=deque)
     unwritten: int = 0
     """Decisions that are not durable."""

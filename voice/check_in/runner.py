@@ -83,13 +83,15 @@ class CheckIns:
         node: str,
         lease_seconds: float = 3.0,
         on_session: Callable[[Session], None] = lambda session: None,
+        name: Callable[[], str] = lambda: secrets.token_hex(16),
     ) -> None:
-        """`clock`: one of its own. `on_session`: after each decision, before it is durable."""
+        """`clock`: one of its own. `on_session`: after each decision, before it is durable. `name`: a new name."""
         self._ledger = ledger
         self._journal = journal
         self._clock = clock
         self._node = node
         self._on_session = on_session
+        self._name = name
         self._live: dict[str, Live] = {}
         self._workers: dict[str, str] = {}
         """The open session of each worker."""
@@ -129,7 +131,7 @@ class CheckIns:
             return self.post(known.id, event) or known
         now = self._clock.now()
         started = self._clock.of(started_at) if started_at else None
-        id = id or secrets.token_hex(8)
+        id = id or self._name()
         first = begin(id, worker, origin, rules, now=now, ends_at=ends_at, started_at=started, spread=spread, how=how)
         live = Live(Fence(id, self._node, 1), first.session)
         self._remember(live)
@@ -194,6 +196,8 @@ class CheckIns:
 
     def _tell(self, live: Live, event: Event, letter: str | None = None) -> None:
         """One event at a time: what a decision brings about may tell of the next one at once."""
+        if isinstance(event, Answered):
+            live.answered.add(event.attempt)
         live.events.append((event, letter))
         if live.deciding:
             return
@@ -312,7 +316,7 @@ class CheckIns:
 
     def _leave(self, session_id: str, event: Event) -> None:
         """Tell whoever has the session, or will have it."""
-        name, at = secrets.token_hex(16), self._clock.wall()
+        name, at = self._name(), self._clock.wall()
         write = partial(self._ledger.leave, letter=name, session=session_id, event=event, at=at)
         self._journal.post(write, urgent=True)
 
