@@ -84,7 +84,7 @@ async def test_never_by_itself_once_a_human_had_it(tale: Tale) -> None:
 async def test_not_by_itself_while_an_operator_listens(tale: Tale) -> None:
     await tale.alarm()
     await on_the_incident(tale)
-    await asyncio.sleep(180)
+    await asyncio.sleep(80)
     assert NUMBERS["police"] not in tale.dialled
 
 
