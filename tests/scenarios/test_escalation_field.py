@@ -41,6 +41,7 @@ import asyncio
 import re
 from pathlib import Path
 
+from ivr.tones import pattern
 from tests.scenarios.tale import ALARM, Tale, ring, tale
 from voice.sim.habits import Answers, Habits
 
@@ -115,4 +116,16 @@ async def test_a_contact_from_whom_no_audio_comes_can_still_take_it(tale: Tale) 
     await anna.rings_within("1s").answers()
     anna.call.press(await anna.key(), by="info")
     await anna.hears("You now hear the worker").stays_on_for("60s")
+    await tale.is_taken_by("contact:anna")
+
+
+@tale(IN_TURN, expects=("speech failed, tones are played in its place",))
+async def test_without_speech_as_many_beeps_as_the_digit_take_the_alarm(tale: Tale) -> None:
+    tale.world.stage.speaker.fails = True
+    await tale.alarm()
+    anna = tale.phone("anna")
+    await anna.rings_within("1s").answers().waits(10)
+    played = anna.call.hearing.audio()
+    (key,) = [digit for digit in "123456789" if pattern(digit) in played]
+    await anna.presses(key)
     await tale.is_taken_by("contact:anna")

@@ -12,6 +12,7 @@ would take to say it; so a story can ask the witness at the far end what was sai
 import asyncio
 from dataclasses import dataclass
 
+from ivr.speech import SpeechUnavailable
 from voice.rtp.codecs import FRAME_SAMPLES, SAMPLE_RATE
 from voice.sim.hearing import FOREVER, Hearing
 from voice.sim.phone_call import PhoneCall
@@ -54,9 +55,13 @@ class SimSpeaker:
     def __init__(self) -> None:
         self.texts: list[Text] = []
         """In the order in which they were first asked for."""
+        self.fails = False
+        """While set, the engine cannot speak."""
         self._numbers: dict[tuple[str, str], int] = {}
 
     async def speak(self, text: str, language: str) -> bytes:
+        if self.fails:
+            raise SpeechUnavailable("the engine was told to fail")
         number = self._numbers.setdefault((text, language), len(self.texts))
         if number == len(self.texts):
             self.texts.append(Text(text, language, max(10, FRAMES_PER_LETTER * len(text))))
