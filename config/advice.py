@@ -5,7 +5,7 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from config.freezing import everybody, freeze
-from config.models import Settings, Webhook
+from config.models import Settings, Webhook, Worker
 from config.plans import FrozenPlan, Plan, Step
 
 
@@ -16,6 +16,7 @@ def advice(settings: Settings) -> Iterator[str]:
     yield from _of_devices(settings)
     yield from _of_trunks(settings)
     yield from _of_messages(settings)
+    yield from _of_check_ins(settings)
     for plan in settings.plans:
         yield from (f"plans: {plan.id!r}: {line}" for line in _of_plan(plan, settings))
     if settings.plans and not settings.escalation.default_plan:
@@ -51,6 +52,28 @@ def _of_devices(settings: Settings) -> Iterator[str]:
         worker = settings.worker(device.worker) if device.worker else None
         if settings.customers and settings.customer_of(device, worker) is None:
             yield f"devices: {device.id!r} belongs to no customer: its alarms follow escalation.default_plan"
+
+
+def _of_check_ins(settings: Settings) -> Iterator[str]:
+    used = {worker.check_in for worker in settings.workers} | {roster.check_in for roster in settings.rosters}
+    for rules in settings.check_ins:
+        if rules.id not in used:
+            yield f"check_ins: {rules.id!r} is nobody's"
+        if 0 < rules.interval <= rules.warn_before:
+            yield f"check_ins: {rules.id!r}: warn_before is not less than interval: nobody is warned"
+    rostered = {id for worker in settings.workers for id in worker.roster}
+    yield from (f"rosters: {roster.id!r} is nobody's" for roster in settings.rosters if roster.id not in rostered)
+    for worker in settings.workers:
+        yield from (f"workers: {worker.id!r}: {line}" for line in _of_worker(worker, settings))
+
+
+def _of_worker(worker: Worker, settings: Settings) -> Iterator[str]:
+    if (worker.check_in or worker.roster) and not worker.numbers:
+        yield "has no numbers: none of his check-ins can be made, and each is missed"
+    if worker.pin and not worker.duress_pin:
+        yield "has a PIN and no duress_pin: if he is forced to enter it, nobody knows"
+    if settings.check_in.numbers and (worker.check_in or worker.roster) and not worker.pin:
+        yield "has no PIN: he cannot do anything by calling check_in.numbers"
 
 
 def _of_trunks(settings: Settings) -> Iterator[str]:

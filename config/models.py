@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Protocol, Self, TypeVar
 from pydantic import BeforeValidator, Field, PlainValidator, model_validator
 from pydantic_core import PydanticCustomError
 
+from config.check_ins import CheckIn, CheckInRules, DuressKeys, PinHash, Roster, ShortCode
 from config.fields import (
     UNSET,
     Addresses,
@@ -48,7 +49,17 @@ from config.fields import (
     whole_position,
 )
 from config.freezing import freeze
-from config.plans import OPERATORS_ONLY, Contact, Customer, EmergencyRoute, FrozenPlan, Plan, Rota, Team
+from config.plans import (
+    OPERATORS_ONLY,
+    Contact,
+    Customer,
+    EmergencyRoute,
+    FrozenPlan,
+    OptionalLanguage,
+    Plan,
+    Rota,
+    Team,
+)
 from config.values import PortRange, parse_host
 from voice.incidents.kinds import Kind
 
@@ -221,10 +232,31 @@ class Worker(Table):
     longitude: Longitude = None
     uncertainty_m: Metres = None
     """How far from the position he may be."""
+    language: OptionalLanguage = None
+    """What he hears on the telephone; None: the customer's."""
+    code: ShortCode = None
+    """With it he says who he is, when he calls from a strange number."""
+    pin: PinHash = None
+    duress_pin: PinHash = None
+    """Is taken for his PIN by whoever listens, and raises a silent alarm."""
+    duress_keys: DuressKeys = "00"
+    """The same where a key is asked for; None: none."""
+    check_in: Reference = None
+    """How he is asked whether he is well; None: as `CheckInRules` has it."""
+    roster: References = ()
+    """When his sessions begin by themselves."""
 
     @model_validator(mode="after")
     def _has_a_whole_position(self) -> Self:
         whole_position(self, "worker")
+        return self
+
+    @model_validator(mode="after")
+    def _has_a_pin_that_duress_can_stand_in_for(self) -> Self:
+        if self.duress_pin and not self.pin:
+            raise PydanticCustomError("worker", "a duress_pin needs a pin", {"key": "duress_pin"})
+        if self.duress_pin and self.duress_pin == self.pin:
+            raise PydanticCustomError("worker", "is the very hash of pin", {"key": "duress_pin"})
         return self
 
 
@@ -312,6 +344,10 @@ SPECIAL_KINDS = frozenset({Kind.TEST, Kind.TECHNICAL})
 """Nobody is in danger: a customer's `plan` and the default one do not hold for them, only what `plans` says."""
 
 
+EVERYBODYS = CheckInRules(id="everybody")
+"""The check-ins of a worker who has none of his own."""
+
+
 class Settings(Table):
     """Everything that can be configured. Built by `config.settings.load`."""
 
@@ -326,6 +362,7 @@ class Settings(Table):
     node: Node = Field(default_factory=Node)
     speech: Speech = Field(default_factory=Speech)
     messages: Messages = Field(default_factory=Messages)
+    check_in: CheckIn = Field(default_factory=CheckIn)
     log: Log = Field(default_factory=Log)
     devices: tuple[Device, ...] = ()
     workers: tuple[Worker, ...] = ()
@@ -337,6 +374,8 @@ class Settings(Table):
     rotas: tuple[Rota, ...] = ()
     plans: tuple[Plan, ...] = ()
     emergency_routes: tuple[EmergencyRoute, ...] = ()
+    check_ins: tuple[CheckInRules, ...] = ()
+    rosters: tuple[Roster, ...] = ()
     webhooks: tuple[Webhook, ...] = ()
 
     def device(self, id: str) -> Device | None:
@@ -356,6 +395,14 @@ class Settings(Table):
 
     def contact(self, id: str) -> Contact | None:
         return _by_id(self.contacts, id)
+
+    def roster(self, id: str) -> Roster | None:
+        return _by_id(self.rosters, id)
+
+    def check_in_of(self, worker: Worker, roster: Roster | None = None) -> CheckInRules:
+        """How a worker is asked: as his roster says, else as he himself has it, else as everybody."""
+        named = (roster.check_in if roster else None) or worker.check_in
+        return (_by_id(self.check_ins, named) if named else None) or EVERYBODYS
 
     def customer_of(self, device: Device | None, worker: Worker | None) -> Customer | None:
         """Whose plan an alarm follows: the worker's customer, else the device's."""

@@ -23,11 +23,13 @@ _IDENTIFIED = (
     "rotas",
     "plans",
     "emergency_routes",
+    "check_ins",
+    "rosters",
     "webhooks",
 )
 """Tables whose rows have an id."""
 
-_CALLED = {"emergency_routes": "emergency route"}
+_CALLED = {"emergency_routes": "emergency route", "check_ins": "check-in"}
 """What a row of a table is called, where that is not its table without the s."""
 
 Reference = tuple[Place, str | None, str]
@@ -41,7 +43,9 @@ def in_references(settings: Settings) -> list[Mistake]:
         *_users_twice(settings),
         *_numbers_twice("devices", settings.devices),
         *_numbers_twice("workers", settings.workers),
+        *_codes_twice(settings),
         *_dangling(settings),
+        *_no_pins(settings),
         *_no_files(settings),
     ]
 
@@ -84,6 +88,27 @@ def _numbers_twice(table: str, rows: Iterable[Any]) -> Iterator[Mistake]:
                 yield Mistake((table, number, "numbers"), text)
 
 
+def _codes_twice(settings: Settings) -> Iterator[Mistake]:
+    """A short code that two workers have would say who neither of them is."""
+    holders: dict[str, int] = {}
+    for number, worker in enumerate(settings.workers):
+        if worker.code is not None:
+            first = holders.setdefault(worker.code, number)
+            if first != number:
+                yield Mistake(("workers", number, "code"), f"{worker.code!r} is taken already by workers[{first + 1}]")
+
+
+def _no_pins(settings: Settings) -> Iterator[Mistake]:
+    """Workers who are asked for a PIN and have none: each of their check-ins would be missed."""
+    for number, worker in enumerate(settings.workers):
+        rosters = [settings.roster(id) for id in worker.roster]
+        asked = (settings.check_in_of(worker, roster) for roster in (None, *rosters))
+        asking = next((rules.id for rules in asked if rules.confirm == "pin"), None)
+        if asking is not None and worker.pin is None:
+            text = f"is needed: check-in {asking!r} asks for it; `earshot hash-pin` makes one"
+            yield Mistake(("workers", number, "pin"), text)
+
+
 def _dangling(settings: Settings) -> Iterator[Mistake]:
     """Names of rows that are not there."""
     known = {table: [row.id for row in getattr(settings, table)] for table in _IDENTIFIED}
@@ -119,7 +144,8 @@ def _references(settings: Settings) -> Iterator[Reference]:
 
 _BY_KEY: Mapping[str, Mapping[str, str]] = {
     "devices": {"worker": "workers", "trunk": "trunks", "customer": "customers"},
-    "workers": {"customer": "customers"},
+    "workers": {"customer": "customers", "check_in": "check_ins", "roster": "rosters"},
+    "rosters": {"check_in": "check_ins"},
     "customers": {"plan": "plans", "trunks": "trunks"},
     "teams": {"members": "contacts", "rota": "rotas"},
     "emergency_routes": {"trunks": "trunks"},

@@ -1,0 +1,116 @@
+"""Who is asked whether he is well, when, and how he proves that it is he: check-ins, rosters, PINs."""
+
+import re
+from datetime import date, datetime
+from typing import Annotated, Literal, Self
+
+from dateutil.rrule import rrulestr
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from config.fields import UNSET, Name, Number, Numbers, Reference, Table, Whole, matching
+from config.plans import LocalTime, TimeZone
+
+_RULE = re.compile(r"(?:RRULE:)?FREQ=(?:HOURLY|DAILY|WEEKLY|MONTHLY|YEARLY)(?:;[A-Z]+=[A-Z0-9,+-]+)*")
+
+_ANCHOR = datetime(2026, 1, 1)
+
+
+def _recurrence(value: str) -> str:
+    """A rule of RFC 5545 section 3.3.10, without its DTSTART. It is read once, so that it is known to be one."""
+    allowed = 'allowed: such as "FREQ=WEEKLY;BYDAY=MO,TU,WE,TH,FR" (RFC 5545), HOURLY at most'
+    if _RULE.fullmatch(value) is None:
+        raise ValueError(f"{value!r} is no rule of recurrence; {allowed}")
+    if "UNTIL=" in value and re.search(r"UNTIL=\d{8}(T\d{6})?(;|$)", value) is None:
+        raise ValueError(f"{value!r}: UNTIL is a local time here, as start is: such as UNTIL=20261231T235959")
+    try:
+        rrulestr(value, dtstart=_ANCHOR)
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(f"{value!r} is no rule of recurrence: {error}; {allowed}") from None
+    return value.removeprefix("RRULE:")
+
+
+_HASH = r"\$argon2id\$v=19\$m=\d{1,8},t=\d{1,3},p=\d{1,3}\$[A-Za-z0-9+/]{11,64}\$[A-Za-z0-9+/]{22,86}"
+
+Recurrence = Annotated[str, AfterValidator(_recurrence)]
+PinHash = Annotated[
+    Annotated[str, matching(_HASH, "what `earshot hash-pin` prints: never the PIN itself", secret=True)] | None,
+    UNSET,
+    Field(repr=False),
+]
+ShortCode = Annotated[Annotated[str, matching(r"\d{2,10}", "2 to 10 digits")] | None, UNSET]
+DuressKeys = Annotated[
+    Annotated[str, matching(r"0\d{1,7}", "2 to 8 digits, the first of which is 0", secret=True)] | None,
+    UNSET,
+    Field(repr=False),
+]
+"""The key that a worker is asked for is never 0: so these cannot be keyed by mistake, nor be asked for."""
+
+
+def _seconds(value: object) -> object:
+    """A list of seconds may be written as its only element."""
+    return (value,) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+Waits = Annotated[tuple[Annotated[Number, Field(ge=5, le=3600)], ...], BeforeValidator(_seconds), Field(max_length=10)]
+
+
+class CheckIn(Table):
+    """`[check_in]`: what holds for all check-ins."""
+
+    numbers: Numbers = ()
+    """Numbers of ours that workers dial."""
+    spread_seconds: Number = Field(60.0, ge=0, le=600)
+    """Over how many seconds those are spread that a roster makes due at one moment."""
+
+
+class CheckInRules(Table):
+    """`[[check_ins]]`: how a worker is asked whether he is well."""
+
+    id: Name
+    confirm: Literal["key", "pin"] = "key"
+    """What he is asked for: a key that is another one in each call, or his PIN."""
+    interval: Number = Field(1800.0, ge=60, le=86400)
+    grace: Number = Field(60.0, ge=0, le=3600)
+    """After the due time, in which he is called once only, and nothing is missed."""
+    retries: Waits = (60.0, 120.0)
+    """Seconds after a call that did not confirm. After the last of them the check-in is missed."""
+    warn_before: Number = Field(300.0, ge=0, le=7200)
+    """0: never."""
+    unreachable_after: Number = Field(300.0, ge=30, le=3600)
+    """After how long without any call that came as far as his telephone it is missed all the same."""
+    longest: Number = Field(43200.0, ge=600, le=604800)
+    """No session lasts longer, however often it is extended."""
+    extend_by: Number = Field(900.0, ge=60, le=14400)
+    forgotten: Literal["alarm", "end"] = "alarm"
+    """What follows when nobody answers the last question of a session, whether he is still working."""
+    agreement: str = ""
+    """Where it is written that a forgotten session may end without an alarm."""
+
+    @model_validator(mode="after")
+    def _ends_silently_only_in_writing(self) -> Self:
+        if self.forgotten == "end" and not self.agreement.strip():
+            raise PydanticCustomError(
+                "check_in",
+                "a session that may end although nobody answers needs an agreement: say where it is written",
+                {"key": "forgotten"},
+            )
+        return self
+
+
+class Roster(Table):
+    """`[[rosters]]`: sessions that begin by themselves."""
+
+    id: Name
+    rrule: Recurrence
+    """RFC 5545, in local time, counted from `start`."""
+    start: LocalTime
+    """When the first session begins, on the wall clock of `timezone`; all begin at this time unless the rule says
+    otherwise (BYHOUR)."""
+    duration: Whole = Field(ge=600, le=604800)
+    """Seconds that a session lasts."""
+    timezone: TimeZone = "Europe/Amsterdam"
+    holidays: tuple[date, ...] = ()
+    """Days on which no session begins."""
+    check_in: Reference = None
+    """None: that of the worker."""

@@ -1,0 +1,168 @@
+"""Check-ins, rosters and PINs in the configuration: what is read, what is refused, what is worth a second look."""
+
+from datetime import date, datetime
+from pathlib import Path
+
+import pytest
+
+from config.advice import advice
+from config.models import EVERYBODYS, Settings
+from config.settings import load
+from voice.errors import ConfigurationError
+
+HASH = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$RdescudvJCsgt3ub+b1dWRWJTmaaJObG0Q8tF0Vx7yk"
+OTHER = HASH.replace("RdescudvJ", "SdescudvJ")
+
+
+def read(tmp_path: Path, text: str) -> Settings:
+    path = tmp_path / "earshot.toml"
+    path.write_text(text)
+    return load(path, {})
+
+
+def mistake(tmp_path: Path, text: str) -> str:
+    with pytest.raises(ConfigurationError) as told:
+        read(tmp_path, text)
+    return str(told.value).partition("earshot.toml:")[2]
+
+
+def worker(lines: str = "", more: str = "") -> str:
+    return f'[[workers]]\nid = "anna"\nname = "Anna"\n{lines}\n{more}'
+
+
+def roster(lines: str = 'rrule = "FREQ=DAILY"') -> str:
+    return f'[[rosters]]\nid = "early"\nstart = 2026-01-05T07:00:00\nduration = 28800\n{lines}\n'
+
+
+def advised(settings: Settings) -> list[str]:
+    return [line for line in advice(settings) if line.startswith(("workers", "check_ins", "rosters"))]
+
+
+def test_everything_can_be_said(tmp_path: Path) -> None:
+    settings = read(
+        tmp_path,
+        worker(
+            f'numbers = ["+31600000001"]\nlanguage = "nl"\ncode = "4711"\npin = "{HASH}"\nduress_pin = "{OTHER}"\n'
+            'duress_keys = "0911"\ncheck_in = "visits"\nroster = ["early"]',
+            '[[check_ins]]\nid = "visits"\nconfirm = "pin"\nretries = 90\n[check_in]\nnumbers = ["+31200000001"]\n'
+            + roster('rrule = "RRULE:FREQ=WEEKLY;BYDAY=MO,WE"\nholidays = [2026-12-25]\ncheck_in = "visits"'),
+        ),
+    )
+    anna, early = settings.workers[0], settings.roster("early")
+    assert early is not None
+    assert (anna.language, anna.code, anna.duress_keys, anna.roster) == ("nl", "4711", "0911", ("early",))
+    assert (early.rrule, early.start) == ("FREQ=WEEKLY;BYDAY=MO,WE", datetime(2026, 1, 5, 7))
+    assert early.holidays == (date(2026, 12, 25),)
+    assert settings.check_in_of(anna, early).retries == (90.0,)
+    assert settings.check_in.spread_seconds == 60.0
+    assert advised(settings) == []
+
+
+def test_a_worker_is_asked_as_his_roster_says_else_as_he_has_it_else_as_everybody(tmp_path: Path) -> None:
+    rules = '[[check_ins]]\nid = "a"\n[[check_ins]]\nid = "b"\n'
+    settings = read(tmp_path, worker('check_in = "a"', rules + roster('rrule = "FREQ=DAILY"\ncheck_in = "b"')))
+    anna, early = settings.workers[0], settings.roster("early")
+    assert settings.check_in_of(anna).id == "a"
+    assert settings.check_in_of(anna, early).id == "b"
+    assert read(tmp_path, worker()).check_in_of(anna.model_copy(update={"check_in": None})) is EVERYBODYS
+
+
+def test_hashes_and_duress_keys_are_not_shown() -> None:
+    settings = Settings.model_validate(
+        {"workers": [{"id": "anna", "name": "Anna", "pin": HASH, "duress_pin": OTHER, "duress_keys": "0123"}]}
+    )
+    shown = repr(settings.workers[0])
+    assert "argon2" not in shown
+    assert "0123" not in shown
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("pin", '"1234"', "hash-pin"),
+        ("pin", '"$argon2i$v=19$m=8,t=1,p=1$c29tZXNhbHQ$abcdabcdabcdabcdabcdabcd"', "hash-pin"),
+        ("duress_keys", '"9"', "2 to 8 digits"),
+        ("duress_keys", '"12"', "the first of which is 0"),
+        ("code", '"12x"', "2 to 10 digits"),
+        ("check_in", '"none"', "no check-in has the id 'none'"),
+        ("roster", '["none"]', "there are no [[rosters]]"),
+        ("language", '"es"', "nl"),
+        ("duress_pin", f'"{HASH}"', "needs a pin"),
+    ],
+)
+def test_what_a_worker_cannot_have_is_told(tmp_path: Path, key: str, value: str, words: str) -> None:
+    told = mistake(tmp_path, worker(f"{key} = {value}"))
+    assert f"workers[1].{key}" in told
+    assert words in told
+    if key in ("pin", "duress_pin", "duress_keys"):
+        assert value.strip('"') not in told
+
+
+def test_pin_and_duress_pin_have_two_hashes(tmp_path: Path) -> None:
+    assert "very hash" in mistake(tmp_path, worker(f'pin = "{HASH}"\nduress_pin = "{HASH}"'))
+
+
+def test_two_workers_have_two_codes(tmp_path: Path) -> None:
+    other = '[[workers]]\nid = "bob"\nname = "Bob"\ncode = "11"\n'
+    assert "workers[2].code: '11' is taken already" in mistake(tmp_path, worker('code = "11"', other))
+
+
+@pytest.mark.parametrize("whose", ["worker", "roster"])
+def test_whoever_is_asked_for_a_pin_must_have_one(tmp_path: Path, whose: str) -> None:
+    rules = '[[check_ins]]\nid = "strict"\nconfirm = "pin"\n'
+    if whose == "worker":
+        text = worker('check_in = "strict"', rules)
+    else:
+        text = worker('roster = ["early"]', rules + roster('rrule = "FREQ=DAILY"\ncheck_in = "strict"'))
+    assert "workers[1].pin: is needed: check-in 'strict' asks for it" in mistake(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        ("every Monday", "no rule of recurrence"),
+        ("FREQ=SECONDLY", "HOURLY at most"),
+        ("FREQ=WEEKLY;BYDAY=XX", "no rule of recurrence"),
+        ("FREQ=DAILY;UNTIL=20261231T000000Z", "UNTIL is a local time"),
+        ("FREQ=DAILY;NONSENSE=1", "no rule of recurrence"),
+    ],
+)
+def test_what_is_no_recurrence_is_told(tmp_path: Path, rule: str, words: str) -> None:
+    assert words in mistake(tmp_path, roster(f'rrule = "{rule}"'))
+
+
+def test_a_roster_with_a_time_zone_in_its_start_is_refused(tmp_path: Path) -> None:
+    told = mistake(tmp_path, roster().replace("07:00:00", "07:00:00Z"))
+    assert "rosters[1].start" in told
+
+
+def test_a_session_may_end_without_an_alarm_only_in_writing(tmp_path: Path) -> None:
+    rules = '[[check_ins]]\nid = "a"\nforgotten = "end"\n'
+    assert "needs an agreement" in mistake(tmp_path, rules)
+    assert read(tmp_path, rules + 'agreement = "contract 12, section 3"').check_ins[0].forgotten == "end"
+
+
+@pytest.mark.parametrize("line", ["interval = 5", "retries = [1]", "grace = -1", "longest = 1", 'confirm = "voice"'])
+def test_times_have_limits(tmp_path: Path, line: str) -> None:
+    assert line.split(" ")[0] in mistake(tmp_path, f'[[check_ins]]\nid = "a"\n{line}\n')
+
+
+def test_what_is_worth_a_second_look_is_told(tmp_path: Path) -> None:
+    settings = read(
+        tmp_path,
+        worker(
+            f'check_in = "a"\npin = "{HASH}"',
+            '[[check_ins]]\nid = "a"\ninterval = 300\nwarn_before = 300\n[[check_ins]]\nid = "b"\n'
+            '[[workers]]\nid = "bob"\nname = "Bob"\nroster = "late"\nnumbers = ["1"]\n[check_in]\nnumbers = ["2"]\n'
+            + roster()
+            + roster().replace("early", "late"),
+        ),
+    )
+    assert advised(settings) == [
+        "check_ins: 'a': warn_before is not less than interval: nobody is warned",
+        "check_ins: 'b' is nobody's",
+        "rosters: 'early' is nobody's",
+        "workers: 'anna': has no numbers: none of his check-ins can be made, and each is missed",
+        "workers: 'anna': has a PIN and no duress_pin: if he is forced to enter it, nobody knows",
+        "workers: 'bob': has no PIN: he cannot do anything by calling check_in.numbers",
+    ]
