@@ -62,13 +62,20 @@ async def take_up(store: Store, desk: Desk, *, node: str | None) -> TakenUp:
 
 
 async def adopt(open_rows: Sequence[IncidentRow], store: Store, desk: Desk) -> list[LiveIncident]:
-    """Bring incidents into memory that another node had. Their legs died with it, as far as anybody can know."""
+    """Bring incidents into memory that another node had, or this one in an earlier life.
+
+    Their legs died with it, as far as anybody can know.
+    """
     adopted = []
     for row in open_rows:
         incident = await _revive(row, store, desk)
-        legs = [leg for leg in await store.read(partial(rows.legs, incident_id=row.id)) if leg.ended_at is None]
-        if row.state is not State.RESOLVED:
-            incident.note("node_took_over", {"nodes": sorted({leg.node for leg in legs if leg.node})})
+        known = await store.read(partial(rows.legs, incident_id=row.id))
+        legs = [leg for leg in known if leg.ended_at is None]
+        nodes = sorted({leg.node for leg in legs or known[-1:] if leg.node})
+        if nodes == [desk.settings.node.name]:
+            incident.note("service_restarted")
+        elif row.state is not State.RESOLVED:
+            incident.note("node_took_over", {"nodes": nodes})
         _close_legs(Unfinished(tuple(legs), ()), desk)
         adopted.append(incident)
     return adopted
