@@ -72,9 +72,11 @@ async def adopt(open_rows: Sequence[IncidentRow], store: Store, desk: Desk) -> l
         known = await store.read(partial(rows.legs, incident_id=row.id))
         legs = [leg for leg in known if leg.ended_at is None]
         nodes = sorted({leg.node for leg in legs or known[-1:] if leg.node})
-        if nodes == [desk.settings.node.name]:
+        if row.state is State.RESOLVED:
+            pass  # a person opens it again
+        elif nodes == [desk.settings.node.name]:
             incident.note("service_restarted")
-        elif row.state is not State.RESOLVED:
+        else:
             incident.note("node_took_over", {"nodes": nodes})
         _close_legs(Unfinished(tuple(legs), ()), desk)
         adopted.append(incident)
