@@ -51,6 +51,8 @@ class Promises:
     of_owner: Counter[tuple[str, str | None]] = field(default_factory=Counter)
     """How often each call was begun by the owner of its incident. What another node decides that was not written
     down may have the same name, for it is the same decision of the same escalation."""
+    joined: dict[tuple[str, str], list[EscalatingProcess]] = field(default_factory=dict)
+    """At which processes each leg of an operator is."""
     decided: dict[tuple[EscalatingProcess, str, int], float] = field(default_factory=dict)
     """When each process made each decision (the loop's time)."""
 
@@ -122,6 +124,20 @@ class Promises:
         if before.leg(event.leg) is not None and after.phase is not Phase.TAKEN:
             self.breaks(f"{before.incident}: {event} was lost")
 
+    def joins(self, process: EscalatingProcess, incident: str, leg: str) -> None:
+        """An operator's leg is at this process."""
+        self.joined.setdefault((incident, leg), []).append(process)
+
+    def knows(self, process: EscalatingProcess, incident: str, state: State) -> None:
+        """What the owner takes for alive has not died with another process."""
+        for leg in state.legs:
+            if (process, incident, _place(leg.id)[0]) not in self.decided:
+                self.breaks(f"{incident}: {leg} is that of another process")
+        for presence in state.presences:
+            at = self.joined.get((incident, presence.leg), [process])
+            if presence.leg and process not in at:
+                self.breaks(f"{incident}: {presence} is at another process")
+
     # -- in the end --
 
     def ends(self, processes: list[EscalatingProcess], killed: bool) -> None:
@@ -137,7 +153,8 @@ class Promises:
             if order.state != "done" and not (over or self._still_up(incident, key)):
                 self.breaks(f"{incident}: {order.command} is left {order.state}")
             if order.kind == "CallEmergency" and not (effects[incident, key] or self._still_up(incident, key)):
-                self._never_placed(incident, order, killed)
+                begun = any((incident, key) in process.begun for process in processes)
+                self._never_placed(incident, order, begun and killed)
             if order.kind == "Send" and not (over or sent[incident, key]):
                 self.breaks(f"{incident}: {order.command} was never sent")
         self._check_timelines()
@@ -146,10 +163,10 @@ class Promises:
                 self.breaks(f"the store refused {process.journal.refused} writes of {process.node}")
         self._compare([process for process in processes if not process.dead])
 
-    def _never_placed(self, incident: str, order: Order, killed: bool) -> None:
-        """An emergency call that was written down: why was it not placed?"""
+    def _never_placed(self, incident: str, order: Order, interrupted: bool) -> None:
+        """An emergency call that was written down: why was it not placed? `interrupted`: it was about to be."""
         unwanted = order.outcome in ("not wanted any more", "abandoned", "failed")
-        unknown = order.outcome == "indeterminate" and killed
+        unknown = order.outcome == "indeterminate" and interrupted
         if not (unwanted or unknown):
             self.breaks(f"{incident}: {order.command} is {order.outcome or order.state} and was never placed")
 

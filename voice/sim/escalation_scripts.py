@@ -22,6 +22,7 @@ from voice.escalation.events import (
     EmergencyIndeterminate,
     Event,
     HungUp,
+    OperatorJoined,
     OperatorLeft,
     Taken,
 )
@@ -172,6 +173,8 @@ class Script:
             return
         if isinstance(event, (EmergencyFailed, EmergencyIndeterminate, HungUp)):
             self.promises.is_over(incident, event.leg if isinstance(event, HungUp) else event.call)
+        if isinstance(event, OperatorJoined):
+            self.promises.joins(process, incident, event.leg)
         before = process.escalations.state(incident)
         process.escalations.post(incident, event)
         after = process.escalations.state(incident)
@@ -290,6 +293,10 @@ class Script:
             if placed.up:
                 self._tell(placed.done.process, placed.done.incident, EmergencyIndeterminate(placed.call, "hung up"))
         await asyncio.sleep(15.0)  # what was lost is found, who has it is clear
+        for process in self.living:
+            for incident in self.incidents:
+                if (state := process.escalations.state(incident)) is not None:
+                    self.promises.knows(process, incident, state)
         await self._until("the automatic emergency call was never placed", self._called)
         self.helpful = True
         await self._until("nobody was asked for help", self._helped)
