@@ -16,7 +16,7 @@ from typing import NoReturn
 from config.settings import Settings, load
 from ivr.charts import DIALOGUES
 from ivr.prompts import LANGUAGES
-from voice.cli import commands, deciding, planning, speaking
+from voice.cli import commands, deciding, pins, planning, speaking
 from voice.errors import EarshotError
 from voice.incidents.lifecycle import Reason, State
 
@@ -36,6 +36,7 @@ examples:
   earshot play 1k3x9a0q --export a.wav    the same as a file for any player
   earshot verify 1k3x9a0q                 is its timeline as it was written?
   earshot say --language nl accept.take key=4     hear a prompt of the telephone dialogues
+  earshot hash-pin                        make of a PIN what the configuration keeps of it
 
 Incidents can be named by the first or last few characters of their name.
 EARSHOT_CONFIG names a configuration too; EARSHOT_SIP__UDP and the like set single keys.
@@ -148,6 +149,8 @@ def _parser() -> Parser:
     charted.add_argument("name", choices=sorted(DIALOGUES), metavar="NAME", help=", ".join(sorted(DIALOGUES)))
     charted.add_argument("--graph", action="store_true", help="as a Mermaid flow chart")
     charted.add_argument("--language", choices=LANGUAGES, default="en", help="en if not said otherwise")
+
+    add("hash-pin", "make of a PIN what the configuration keeps of it", pins.hash_pin, configured=False)
 
     shown_off = add("demo", "play a whole alarm with simulated phones", commands.demo, configured=False)
     shown_off.add_argument(
