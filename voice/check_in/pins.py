@@ -14,9 +14,8 @@ who see it in passing; the lock-out keeps it from those who call. So the cost is
 """
 
 import asyncio
-import hashlib
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -37,6 +36,9 @@ from voice.store import Store
 from voice.store import pins as rows
 
 log = structlog.get_logger(__name__)
+
+Failures = Mapping[str, datetime]
+"""When wrong PINs were entered, each under a name of its own."""
 
 FAILURES = 10
 WITHIN = timedelta(hours=1)
@@ -66,7 +68,7 @@ class Hashes:
     duress: str | None = None
 
 
-def locked(failures: Sequence[datetime], now: datetime) -> bool:
+def locked(failures: Iterable[datetime], now: datetime) -> bool:
     """Whether the right PIN is refused. Failures of the future count too: the clock may have been set back."""
     return sum(at > now - WITHIN for at in failures) >= FAILURES
 
@@ -133,7 +135,7 @@ class Pins:
         self._journal = journal
         self._clock = clock
         self._executor = executor
-        self._known: dict[str, tuple[Hashes, list[datetime]]] = {}
+        self._known: dict[str, tuple[Hashes, Failures]] = {}
         """What was last read or done: counts while the store is away."""
 
     async def check(self, worker: Worker | None, entered: str) -> Verdict:
@@ -141,7 +143,7 @@ class Pins:
         changed, failures = await self._read(worker.id if worker else "")
         fits = await self._compare(_effective(worker, changed), entered)
         now = self._clock.now()
-        verdict = judge(*fits, locked(failures, now))
+        verdict = judge(*fits, locked(failures.values(), now))
         if worker is not None and verdict is Verdict.WRONG and not fits[0]:
             self._fail(worker.id, now)
         return verdict
@@ -164,27 +166,27 @@ class Pins:
     async def _compare(self, hashes: Hashes, entered: str) -> tuple[bool, bool]:
         return await asyncio.get_running_loop().run_in_executor(self._executor, compare, hashes, entered)
 
-    async def _read(self, worker: str) -> tuple[Hashes, list[datetime]]:
+    async def _read(self, worker: str) -> tuple[Hashes, Failures]:
         since = self._clock.now() - WITHIN
-        known = self._known.get(worker, (Hashes(), []))
+        known = self._known.get(worker, (Hashes(), {}))
         try:
             found = await self._store.read(partial(_read, worker=worker, since=since))
         except StoreUnavailable:
             return known
-        hashes, failures = found
-        failures = sorted({*failures, *(at for at in known[1] if at > since)})  # some may not be written yet
+        hashes, failures = found[0], dict(found[1])
+        failures |= {name: at for name, at in known[1].items() if at > since}  # some may not be written yet
         if worker:
             self._known[worker] = (hashes, failures)
         return hashes, failures
 
     def _fail(self, worker: str, at: datetime) -> None:
-        hashes, failures = self._known.get(worker, (Hashes(), []))
-        self._known[worker] = (hashes, [*failures, at])
-        name = hashlib.sha256(f"{worker} {at.isoformat()} {secrets.token_hex(8)}".encode()).hexdigest()[:32]
+        hashes, failures = self._known.get(worker, (Hashes(), {}))
+        name = secrets.token_hex(16)
+        self._known[worker] = (hashes, failures | {name: at})
         self._journal.post(partial(rows.fail, id=name, worker=worker, at=at))
 
 
-def _read(connection: Connection, worker: str, since: datetime) -> tuple[Hashes, list[datetime]]:
+def _read(connection: Connection, worker: str, since: datetime) -> tuple[Hashes, Failures]:
     found = rows.credentials(connection, worker)
     return Hashes(found.get(rows.PIN), found.get(rows.DURESS)), rows.failures(connection, worker, since)
 

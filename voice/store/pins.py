@@ -41,10 +41,10 @@ def forget(connection: Connection, worker: str) -> None:
     connection.execute(delete(_CREDENTIALS).where(_CREDENTIALS.c.worker_id == worker))
 
 
-def failures(connection: Connection, worker: str, since: datetime) -> list[datetime]:
-    """When wrong PINs were entered for a worker, oldest first."""
-    query = select(_FAILURES.c.at).where(_FAILURES.c.worker_id == worker, _FAILURES.c.at > since)
-    return list(connection.execute(query.order_by(_FAILURES.c.at)).scalars())
+def failures(connection: Connection, worker: str, since: datetime) -> dict[str, datetime]:
+    """When wrong PINs were entered for a worker, by the name of the failure."""
+    query = select(_FAILURES.c.id, _FAILURES.c.at).where(_FAILURES.c.worker_id == worker, _FAILURES.c.at > since)
+    return {row.id: row.at for row in connection.execute(query)}
 
 
 def fail(connection: Connection, id: str, worker: str, at: datetime) -> None:
