@@ -170,11 +170,11 @@ class Pins:
         since = self._clock.now() - WITHIN
         known = self._known.get(worker, (Hashes(), {}))
         try:
-            found = await self._store.read(partial(_read, worker=worker, since=since))
+            hashes, written = await self._store.read(partial(_read, worker=worker, since=since))
         except StoreUnavailable:
             return known
-        hashes, failures = found[0], dict(found[1])
-        failures |= {name: at for name, at in known[1].items() if at > since}  # some may not be written yet
+        unwritten = {name: at for name, at in known[1].items() if at > since}  # perhaps
+        failures = {**unwritten, **written}
         if worker:
             self._known[worker] = (hashes, failures)
         return hashes, failures
@@ -182,7 +182,7 @@ class Pins:
     def _fail(self, worker: str, at: datetime) -> None:
         hashes, failures = self._known.get(worker, (Hashes(), {}))
         name = secrets.token_hex(16)
-        self._known[worker] = (hashes, failures | {name: at})
+        self._known[worker] = (hashes, {**failures, name: at})
         self._journal.post(partial(rows.fail, id=name, worker=worker, at=at))
 
 
