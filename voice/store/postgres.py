@@ -37,8 +37,9 @@ CONNECT_SECONDS = 3.0
 LOCK_MS = 2000
 """How long a transaction waits for one of another node before the store is called unavailable."""
 STATEMENT_MS = 8000
-IDLE_MS = 8000
-"""How long a transaction may stand still (with its process, say) before the server ends it and frees its locks."""
+IDLE_MS = 2000
+"""How long a transaction may stand still (with its process, say) before the server ends it and frees its locks: less
+than a lease, or the node that takes over could write nothing."""
 ANSWER_SECONDS = 10.0
 """A server that says nothing for so long is gone: it would have ended the statement itself before that."""
 
