@@ -173,11 +173,22 @@ class Node(Table):
 class Speech(Table):
     """`[speech]`: what people hear on the telephone."""
 
-    engine: Literal["espeak-ng", "none"] = "espeak-ng"
+    engine: Literal["espeak-ng", "command", "none"] = "espeak-ng"
+    """What speaks names, places and everything else that was not rendered ahead."""
+    command: Annotated[tuple[str, ...], BeforeValidator(one_or_more)] = ()
+    """With engine "command": the program and its arguments (docs/prompts.md)."""
+    rendered: bool = True
+    """Whether what was rendered ahead is played; false: everything is spoken by the engine, in one voice."""
     directory: Folder = Path("earshot-data/speech")
     """Where spoken texts are kept for the next time."""
     prompts: OptionalPath = None
     """A folder of recordings that are played instead."""
+
+    @model_validator(mode="after")
+    def _knows_its_command(self) -> Self:
+        if (self.engine == "command") != bool(self.command):
+            raise ValueError('speech.command belongs to speech.engine = "command", and that to it')
+        return self
 
 
 class Messages(Table):

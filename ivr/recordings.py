@@ -4,13 +4,10 @@ Only prompts without values can be recorded. PCM of 8, 16, 24 or 32 bit, any rat
 the loudness of everything else.
 """
 
-import wave
 from pathlib import Path
 
-import numpy as np
-
 from ivr.prompts import LANGUAGES, Prompts
-from ivr.sound import Samples, telephone
+from ivr.wav import clip
 
 
 class MistakeInRecording(ValueError):
@@ -26,8 +23,8 @@ def with_recordings(prompts: Prompts, folder: Path) -> Prompts:
         why = _why_not(prompts, language, id)
         if why is None:
             try:
-                recordings[language, id] = _clip(path)
-            except (OSError, EOFError, wave.Error, ValueError) as error:
+                recordings[language, id] = clip(path.read_bytes())
+            except (OSError, EOFError, ValueError) as error:
                 why = str(error) or type(error).__name__
         if why is not None:
             mistakes.append(f"{path}: {why}")
@@ -44,23 +41,3 @@ def _why_not(prompts: Prompts, language: str, id: str) -> str | None:
     if next(prompts.message(language, id).placeholders(), None) is not None:
         return f"the prompt {id!r} has values and can only be spoken"
     return None
-
-
-def _clip(path: Path) -> bytes:
-    with wave.open(str(path), "rb") as file:
-        channels, width, rate = file.getnchannels(), file.getsampwidth(), file.getframerate()
-        data = file.readframes(file.getnframes())
-    samples = _samples(data, width)
-    clip = telephone(samples[: len(samples) // channels * channels].reshape(-1, channels).mean(axis=1), rate)
-    if not clip:
-        raise ValueError("nothing is to be heard")
-    return clip
-
-
-def _samples(data: bytes, width: int) -> Samples:
-    if width == 1:
-        return (np.frombuffer(data, np.uint8).astype(np.float32) - np.float32(128)) / np.float32(128)
-    octets = np.frombuffer(data[: len(data) // width * width], np.uint8).reshape(-1, width)
-    wide = np.zeros((len(octets), 4), np.uint8)
-    wide[:, 4 - width :] = octets
-    return wide.view("<i4")[:, 0].astype(np.float32) / np.float32(2**31)

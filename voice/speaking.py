@@ -6,9 +6,11 @@ import structlog
 
 from config.models import Speech as SpeechSettings
 from config.prompts import FOLDER
+from config.speech import FOLDER as RENDERED
 from ivr.engines import open_speaker
 from ivr.prompts import Prompts
 from ivr.recordings import MistakeInRecording, with_recordings
+from ivr.rendered import RenderedSpeaker, composers
 from ivr.speech import Speaker, Voice
 from voice.errors import ConfigurationError
 
@@ -46,4 +48,8 @@ def open_speech(settings: SpeechSettings, speaker: Speaker | None = None) -> Spe
             raise ConfigurationError(f"speech.prompts: {error}") from None
     if speaker is not None:
         return Speech(prompts, speaker)
-    return Speech(prompts, *open_speaker(settings.engine, settings.directory))
+    engine, why_mute = open_speaker(settings.engine, settings.directory, settings.command)
+    if not settings.rendered:
+        return Speech(prompts, engine, why_mute)
+    why = None if why_mute is None else f"{why_mute}, but for those that were rendered ahead"
+    return Speech(prompts, RenderedSpeaker(composers(RENDERED, prompts), engine), why)
