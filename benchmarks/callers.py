@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 
 from benchmarks.generator import packet
-from benchmarks.machine import pin
+from benchmarks.machine import go_first, pin
 from voice.address import Address
 from voice.rtp.batch import SO_TIMESTAMPNS
 
@@ -290,6 +290,7 @@ class _Devices:
 def call(control: Connection, core: int = 1) -> None:
     """The devices' process: is told a `Plan`, says what it `Reached`, until it is told None."""
     pin(core)
+    go_first()
     while (plan := control.recv()) is not None:
         with _socket() as sip, _socket() as rtp:
             sip.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)

@@ -23,7 +23,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import pin
+from benchmarks.machine import go_first, pin
 from benchmarks.service import HOST
 from benchmarks.town import CLOSE_WORD, ENDINGS, OPERATOR_PASSWORD, Town, telephone
 from config.models import Speech as SpeechSettings
@@ -268,5 +268,6 @@ async def _live(control: Connection, town: Town, speech: Path) -> None:
 def live(control: Connection, town: Town, speech: Path, core: int = 1) -> None:
     """The people's process: says when the exchanges answer, is told where the service is, and when it is over."""
     pin(core)
+    go_first()
     raise_file_limit()
     asyncio.run(_live(control, town, speech))
