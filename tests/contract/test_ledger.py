@@ -161,6 +161,12 @@ async def test_an_incident_without_its_plan_in_the_store_is_refused(bench: Bench
         await bench.run(bench.ledger.open, Opening(Fence("00000001", "a", 1), PLAN, False, state, (), AT))
 
 
+async def test_the_store_tells_whether_it_has_a_plan(bench: Bench) -> None:
+    assert not await bench.run(bench.ledger.has_plan, PLAN.sha256)
+    await bench.opens()
+    assert await bench.run(bench.ledger.has_plan, PLAN.sha256)
+
+
 async def test_state_lifecycle_and_timeline_of_a_decision_are_written_together(bench: Bench) -> None:
     state = await bench.opens()
     change = Change(lifecycle.State.ACKNOWLEDGED, "contact:anna", {"proof": "pressed 4"})

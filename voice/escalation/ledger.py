@@ -168,6 +168,10 @@ class Ledger(Protocol):
         """Part of the transaction that opens the incident. Doing it again changes nothing."""
         ...
 
+    def has_plan(self, connection: Connection, sha256: str) -> bool:
+        """Whether this frozen plan is in the store."""
+        ...
+
     def record(self, connection: Connection, decided: Decided) -> None:
         """Write a decision: state, lifecycle, timeline, outbox. Writing it again changes nothing.
 

@@ -11,7 +11,7 @@ from config.plans import FrozenPlan
 from voice.errors import Fenced
 from voice.escalation.commands import Command
 from voice.escalation.events import Event
-from voice.escalation.ledger import Fence, PlanText
+from voice.escalation.ledger import Fence
 from voice.escalation.state import State
 
 Write = Callable[[Connection], None]
@@ -56,7 +56,6 @@ class Live:
 
     fence: Fence
     frozen: FrozenPlan
-    plan: PlanText
     state: State
     timer: asyncio.TimerHandle | None = None
     armed_for: float = 0.0

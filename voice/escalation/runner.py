@@ -55,7 +55,7 @@ from voice.escalation.events import (
     Reopened,
     Timer,
 )
-from voice.escalation.ledger import Claimed, Decided, Fence, Ledger, Letter, Opening, sequence_of
+from voice.escalation.ledger import Claimed, Decided, Fence, Ledger, Letter, Opening, PlanText, sequence_of
 from voice.escalation.live import Fate, Live, Orders, telling
 from voice.escalation.ownership import Callbacks, Ownership
 from voice.escalation.plan_texts import Plans
@@ -152,12 +152,20 @@ class Escalations:
             first = Decision(state)
             asyncio.get_running_loop().call_soon(self.post, incident, Opened())
         plan, known = self._plans.text(frozen)
-        live = Live(Fence(incident, self._node, 1), frozen, plan, first.state)
+        if not known:
+            asyncio.get_running_loop().call_soon(self._look_for_plan, plan)
+        live = Live(Fence(incident, self._node, 1), frozen, first.state)
         self._live[incident] = live
         self._show(live, None)
         self._arm(live)
         opening = Opening(live.fence, plan, not known, first.state, first.notes, self._clock.wall())
         return partial(self._ledger.open, opening=opening)
+
+    def _look_for_plan(self, plan: PlanText) -> None:
+        """Behind the opening: once the store has the plan, later alarms need not bring it."""
+        found: list[bool] = []
+        look = self._journal.post(lambda connection: found.append(self._ledger.has_plan(connection, plan.sha256)))
+        look.add_done_callback(lambda done: self._plans.stored(plan) if done.result() and found[-1] else None)
 
     def post(self, incident_id: str, event: Event) -> None:
         """Tell what happened. For an incident that is over, or not this node's, it changes nothing here."""
@@ -295,7 +303,6 @@ class Escalations:
             self._lose(live)
         else:
             live.written = max(live.written, decided.state.decisions)
-            self._plans.stored(live.plan)
             self._forget_if_over(live)
 
     def _repair(self, live: Live, refused: Decided) -> None:
@@ -374,7 +381,7 @@ class Escalations:
     def _revive(self, item: Claimed) -> Live:
         fence = Fence(item.incident.id, self._node, item.epoch)
         state = brought_forward(item, self._clock.now())
-        live = Live(fence, self._plans.frozen(item.plan), item.plan, state)
+        live = Live(fence, self._plans.frozen(item.plan), state)
         self._live[live.id] = live
         return live
 

@@ -48,8 +48,8 @@ def a_plan(rng: Random) -> FrozenPlan:
         steps=steps,
         at_end="stop" if stops else "start again",
         agreement="contract 7" if stops else "",
-        lap_pause=rng.choice((5, 10, 20)),
-        follow_up=rng.choice((30, 60)),
+        lap_pause=rng.choice((5, 10)),
+        follow_up=30,
     )
     return FrozenPlan(plan=plan, contacts=CONTACTS, routes=ROUTES)
 
@@ -72,9 +72,9 @@ def _step(rng: Random) -> Step:
                 seconds=rng.choice((5, 15)),
                 confirm=rng.choice(("operator", "automatic", "automatic")),
                 agreement="contract 7",
-                after=rng.choice((0, 10, 40)),
+                after=rng.choice((0, 10, 25)),
                 indeterminate=rng.choice(("ask", "call again")),
-                again_after=rng.choice((10, 30)),
+                again_after=rng.choice((10, 20)),
                 attempts=rng.randint(1, 3),
             )
         case "message":

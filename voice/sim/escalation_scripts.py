@@ -189,7 +189,7 @@ class Script:
             self.starts(node)
         for incident in self.incidents:
             self.loop.call_later(self.rng.uniform(0.0, 5.0), self._raise, incident)
-        end = self.loop.time() + self.rng.choice((20.0, 40.0, 80.0))
+        end = self.loop.time() + self.rng.choice((20.0, 30.0, 60.0))
         while self.loop.time() < end:
             await asyncio.sleep(self.rng.expovariate(0.25))
             self._something_happens()

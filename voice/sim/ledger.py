@@ -63,6 +63,10 @@ class MemoryLedger:
         if t.add(t.escalations, fence.incident, row):
             t.note(fence.incident, *opening.notes)
 
+    def has_plan(self, connection: Any, sha256: str) -> bool:
+        t: Tables = connection
+        return sha256 in t.plans
+
     def record(self, connection: Any, decided: Decided) -> None:
         t: Tables = connection
         fence, state = decided.fence, decided.state

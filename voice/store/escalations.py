@@ -106,6 +106,7 @@ _THERE = select(_OUTBOX.c.state).where(_COMMAND)
 _FINISH = update(_OUTBOX).where(_COMMAND)
 _FINISH = _FINISH.values(state="done", outcome=bindparam("what"), changed_at=bindparam("at"))
 _FINISH_OTHERS = _FINISH.where(_OUTBOX.c.kind != _CALL)
+_PLAN = select(_PLANS.c.sha256).where(_PLANS.c.sha256 == bindparam("wanted"))
 _ANSWER = update(_INBOX).where(_INBOX.c.id == bindparam("letter")).values(handled_at=bindparam("answered"))
 _UNDONE = (
     select(_OUTBOX.c.command, _OUTBOX.c.state)
@@ -154,6 +155,10 @@ class SqlLedger:
         )
         if added.rowcount:
             _note(connection, fence.incident, opening.notes, opening.at)
+
+    def has_plan(self, connection: Connection, sha256: str) -> bool:
+        """See `Ledger`."""
+        return connection.execute(_PLAN, {"wanted": sha256}).first() is not None
 
     def record(self, connection: Connection, decided: Decided) -> None:
         """See `Ledger`."""
