@@ -260,10 +260,11 @@ async def _stay_on(incident: LiveIncident, leg: DeviceLeg, call: Call, desk: Des
     finally:
         leg.leave(incident)
     leg.ended(end)
+    hung_up = end.hung_up or end.cause is EndCause.CANCELLED
     incident.note(
-        "device_hung_up" if end.by_peer else "device_leg_ended",
+        "device_hung_up" if hung_up else "device_leg_ended",
         {"leg": leg.id, "cause": end.cause.value, **({"status": end.code} if end.code else {})},
-        actor=incident.actor if end.by_peer else "system",
+        actor=incident.actor if hung_up else "system",
     )
     desk.ring_operators()
 

@@ -23,4 +23,3 @@ def facts_of(kind: Kind, *, device: Device | None, worker: Worker | None, custom
 
 def _placed(worker: Worker) -> bool:
     return bool(worker.address) or worker.latitude is not None
-

@@ -64,9 +64,7 @@ class Turn:
     def note(self, kind: str, detail: dict[str, Any] | None = None, *, actor: str = "system") -> None:
         self._notes.append(Note(kind, detail or {}, actor))
 
-    def change(
-        self, to: lifecycle.State, actor: str, *, reason: lifecycle.Reason | None = None, **detail: Any
-    ) -> None:
+    def change(self, to: lifecycle.State, actor: str, *, reason: lifecycle.Reason | None = None, **detail: Any) -> None:
         """Ask for a change of the lifecycle. A decision brings one at most."""
         self._change = Change(to, actor, detail, reason)
 

@@ -18,7 +18,7 @@ from voice.incidents.lifecycle import State
 from voice.incidents.timeline import Entry, verify
 from voice.rtp.codecs import SAMPLE_RATE
 from voice.sim.control_room import SAYS, ControlRoom
-from voice.sim.demo_story import POLL, Follower, Tell
+from voice.sim.demo_story import Follower, Tell
 from voice.sim.demo_view import Finding
 from voice.sim.phone import SimPhone
 from voice.sim.phone_call import PhoneCall
@@ -109,9 +109,7 @@ class Escalation:
         self.doing = "nobody is at the desk"
         await cast.olga.called()
         self._say("Olga's phone", "rings; nobody is at the desk")
-        while not self._follower.entries:
-            await asyncio.sleep(POLL)
-        incident = next(iter(self._follower.entries))
+        incident = await self._follower.first()
 
         self.doing = "a voicemail and Bas are called"
         voicemail, bas = await asyncio.gather(cast.manager.called(), cast.bas.called())

@@ -63,6 +63,13 @@ class Follower:
                 seen.extend(new)
                 self._changed.set()
 
+    async def first(self) -> str:
+        """Return the first incident, once it is there."""
+        while not self.entries:
+            self._changed.clear()
+            await self._changed.wait()
+        return next(iter(self.entries))
+
     async def until(self, kind: str, incident: str) -> Entry:
         """Return the first entry of this kind, once it is there."""
         while True:
