@@ -31,9 +31,9 @@ def marked(text: str, language: str, point: str) -> str:
     return re.sub(r"(?<=\d)[.,](?=\d)", f" {point} ", text)
 
 
-def bare(word: str) -> str:
-    """Without the punctuation that only tells how long to pause."""
-    return word.rstrip(".,:;!?")
+def bare(piece: str) -> str:
+    """Without the punctuation at its end, which only tells how long to pause."""
+    return piece.rstrip(" .,:;!?")
 
 
 @cache
@@ -58,14 +58,15 @@ def blocks(prompts: Prompts, language: str) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for id in prompts.ids:
         if prompts.has(language, id):
-            found |= dict.fromkeys(_fixed(prompts.message(language, id), language))
+            open_kinds = () if id.startswith("saying.") else _OPEN_KINDS  # what `saying` puts together are values
+            found |= dict.fromkeys(_fixed(prompts.message(language, id), language, open_kinds))
     found |= dict.fromkeys(_values(prompts, language))
     return tuple(found)
 
 
-def _fixed(message: Message, language: str) -> Iterator[str]:
+def _fixed(message: Message, language: str, open_kinds: tuple[str, ...]) -> Iterator[str]:
     """The fixed parts of one prompt, with every form of its plurals and selects."""
-    for text in _expanded(message):
+    for text in _expanded(message, open_kinds):
         for sentence in sentences(" ".join(text.split()), language):
             if _FREE in sentence:
                 continue
@@ -75,11 +76,11 @@ def _fixed(message: Message, language: str) -> Iterator[str]:
                     yield piece
 
 
-def _expanded(message: Message) -> set[str]:
+def _expanded(message: Message, open_kinds: tuple[str, ...]) -> set[str]:
     names = dict(_choices(message))
     texts: set[str] = set()
     for chosen in product(*names.values()):
-        texts.add(_text(message, dict(zip(names, chosen, strict=True)), "#"))
+        texts.add(_text(message, dict(zip(names, chosen, strict=True)), "#", open_kinds))
     return texts
 
 
@@ -91,16 +92,16 @@ def _choices(message: Message) -> Iterator[tuple[str, list[str]]]:
                 yield from _choices(form)
 
 
-def _text(message: Message, chosen: Mapping[str, str], number: str) -> str:
+def _text(message: Message, chosen: Mapping[str, str], number: str, open_kinds: tuple[str, ...]) -> str:
     said = []
     for part in message.parts:
         if isinstance(part, str):
             said.append(part.replace("#", number))
         elif part.forms is None:
-            said.append(_FREE if part.kind in _OPEN_KINDS else _VALUE)
+            said.append(_FREE if part.kind in open_kinds else _VALUE)
         else:
             form = part.forms.get(chosen[part.name]) or part.forms["other"]
-            said.append(_text(form, chosen, _VALUE if part.kind == "plural" else number))
+            said.append(_text(form, chosen, _VALUE if part.kind == "plural" else number, open_kinds))
     return "".join(said)
 
 
