@@ -19,6 +19,7 @@ OURSELVES := $(PIP) --no-deps --no-build-isolation --editable .
 BENCHMARKS := $(patsubst benchmarks/%.py,%,$(shell grep -l __main__ benchmarks/*.py))
 # Short runs; docs/benchmarks.md has the long ones.
 SHORT_alarms_per_second := --seconds 5
+SHORT_check_ins := --workers 500 --seconds 30
 SHORT_decisions := --alarms 100
 SHORT_live_delay := --pairs 1 10 --seconds 5
 SHORT_mass_incident := --alarms 100 --seconds 20 --contacts 60 --customers 6 --patience 240
