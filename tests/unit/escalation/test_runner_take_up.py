@@ -1,6 +1,7 @@
 """Processes die, stall and are cut off: who takes an incident up, what he does, and what the other one may not do."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,7 +16,6 @@ from voice.escalation.events import (
     EmergencyConfirmed,
     EmergencyFailed,
     OperatorJoined,
-    OperatorLeft,
     Reopened,
     Resolved,
     Taken,
@@ -398,6 +398,59 @@ async def test_what_became_of_the_call_of_a_node_that_lost_the_incident_is_told_
 
 
 @virtually
+async def test_a_node_that_decides_for_an_incident_of_another_one_lets_go_of_it() -> None:
+    """Its lease never ran out as far as it knows: its own write tells it."""
+    stage = Stage("a", "b")
+    await asyncio.sleep(10.0)
+    stage.raises(CONTROL_ROOM)
+    await asyncio.sleep(1.0)
+    hand_to(stage, "b")
+    with structlog.testing.capture_logs():
+        stage.tells(EmergencyAsked("operator:olga"))
+        await asyncio.sleep(1.0)
+    assert stage["a"].lost == [ONE]
+    assert stage.calls() == []
+    assert stage.tables.escalations[ONE].state.decisions == 1
+
+
+@virtually
+async def test_what_the_store_holds_for_a_node_that_does_not_have_it_is_found() -> None:
+    stage = Stage("a", "b")
+    await asyncio.sleep(10.0)
+    stage.raises(CONTROL_ROOM)
+    await asyncio.sleep(1.0)
+    hand_to(stage, "b")
+    await asyncio.sleep(12.0)
+    assert stage["b"].taken_up == [ONE]
+
+
+def hand_to(stage: Stage, node: str) -> None:
+    """As a process of this name does that dies right after."""
+    row = stage.tables.escalations[ONE]
+    stage.tables.escalations[ONE] = replace(row, owner=node, epoch=row.epoch + 1)
+
+
+@virtually
+async def test_what_became_of_a_call_that_nobody_else_knows_of_is_told_to_nobody() -> None:
+    """Its key may be that of another call: one that the node has placed which has the incident now."""
+    stage = Stage("a", "b")
+    await asyncio.sleep(10.0)
+    stage.raises(CONTROL_ROOM)
+    await asyncio.sleep(1.0)
+    with structlog.testing.capture_logs():
+        stage["a"].connected.cut_off = True
+        stage.tells(EmergencyAsked("operator:olga"))
+        await asyncio.sleep(16.0)
+        (call,) = stage.world.commands(CallEmergency)
+        stage.tells(EmergencyAsked("operator:otto"), at="b")
+        stage["a"].connected.cut_off = False
+        await asyncio.sleep(3.0)
+        stage.tells(EmergencyFailed(call.call, 503))
+        await asyncio.sleep(1.0)
+    assert stage.state("b").emergency.status is EmergencyStatus.PLACING
+
+
+@virtually
 async def test_a_process_whose_name_another_one_has_now_lets_go_of_everything() -> None:
     stage = Stage("a", "b")
     await asyncio.sleep(10.0)
@@ -449,12 +502,12 @@ async def test_what_another_process_leaves_is_decided_once() -> None:
 async def test_a_letter_that_is_read_again_while_its_answer_is_written_is_answered_once() -> None:
     stage = Stage()
     stage.processes = {"a": stage.starts("a", delay=lambda: 2.0)}
-    stage.raises(ANNA)
+    stage.raises(CONTROL_ROOM)
     await asyncio.sleep(20.0)
-    leave(stage, "joined", OperatorJoined("olga", "leg"))
-    leave(stage, "left", OperatorLeft("olga", leg="leg"))
+    leave(stage, "letter", EmergencyAsked("operator:olga"))
     await asyncio.sleep(30.0)
-    assert stage.notes().count("escalation_resumed") == 1
+    assert stage.notes().count("emergency_placed") == 1
+    assert "emergency_under_way" not in stage.notes()
 
 
 @virtually
