@@ -71,7 +71,8 @@ class Engine:
 
 def spoken(text: str, found: Composer, engine: Engine | None = None) -> tuple[bytes, list[str]]:
     engine = engine or Engine()
-    return asyncio.run(RenderedSpeaker({found.archive.language: found}, engine).speak(text, found.archive.language)), engine.asked
+    language = found.archive.language
+    return asyncio.run(RenderedSpeaker({language: found}, engine).speak(text, language)), engine.asked
 
 
 # -- which texts are rendered --
