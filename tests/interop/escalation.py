@@ -24,7 +24,6 @@ from voice.rtp.transport import RtpPorts, UdpPorts
 from voice.sim.habits import Answers, Habits
 from voice.sim.phone import SimPhone
 from voice.sim.phone_call import PhoneCall
-from voice.sim.recognising import key_asked_for, said
 from voice.sip.message import header
 from voice.sip.transport import SocketTransport
 from voice.speaking import open_speech
@@ -33,6 +32,7 @@ from voice.store import incidents as rows
 from voice.store.reading import reading
 from voice.store.rows import IncidentRow
 
+from .listening import was_said, which_key
 from .peers.baresip import Baresip
 from .ports import free_ports
 from .program import ProgramFailed
@@ -113,7 +113,7 @@ class Ear:
 
     async def key(self, call: PhoneCall) -> str:
         """The key that this call asks for, once it was named."""
-        while (key := await key_asked_for(self.voice, call.hearing.audio())) is None:
+        while (key := await which_key(self.voice, call.hearing.audio())) is None:
             await _listen(call)
         return key
 
@@ -122,7 +122,7 @@ class Ear:
         while True:
             audio = call.hearing.audio()
             for prompt in prompts:
-                if await said(self.voice, audio, prompt, **values):
+                if await was_said(self.voice, audio, prompt, **values):
                     return prompt
             await _listen(call)
 
@@ -130,7 +130,7 @@ class Ear:
 async def _listen(call: PhoneCall) -> None:
     if call.is_over:
         raise ConnectionError("the call is over")
-    await asyncio.sleep(0.1)
+    await asyncio.sleep(0.2)
 
 
 # -- people --
@@ -185,7 +185,7 @@ async def takes(person: Person, call: PhoneCall) -> None:
     """He presses the key that he is asked for, and stays on the line."""
     await picks_up(person, call)
     key = await person.ear.key(call)
-    await asyncio.sleep(0.1)  # it counts once it has been named to the end
+    await asyncio.sleep(0.4)  # it counts once it has been named to the end
     call.press(key)
     person.tell("presses", call)
 

@@ -97,7 +97,10 @@ class Town:
         return entry.time.timestamp() - since
 
     async def is_resolved(self, within: float) -> Record:
-        await until(lambda: self.record().row.state is lifecycle.State.RESOLVED, "it is resolved", within)
+        try:
+            await until(lambda: self.record().row.state is lifecycle.State.RESOLVED, "it is resolved", within)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.record()}\n{self.people.book.moments}") from None
         await asyncio.sleep(0.5)  # the last words
         record = self.record()
         assert verify(record.timeline) is None
@@ -107,16 +110,21 @@ class Town:
         self.told.append(f"{what}: {seconds:.2f} s")
 
 
+@pytest.fixture(scope="module")
+def speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where spoken texts are kept: spoken once for all tests."""
+    return tmp_path_factory.mktemp("speech")
+
+
 @asynccontextmanager
-async def town(folder: Path, url: str) -> AsyncIterator[Town]:
-    ear = Ear(folder / "speech")
+async def town(folder: Path, speech: Path, url: str) -> AsyncIterator[Town]:
+    ear = Ear(speech)
     await ear.learn()
     people = People(ear, rtp_ports())
-    a, b = (_node(name, folder, url, people) for name in ("a", "b"))
+    a, b = (_node(name, folder, speech, url, people) for name in ("a", "b"))
     try:
         with capture_logs():  # of the simulated phones, which call into the void
-            await _run(a)
-            await _run(b)
+            await asyncio.gather(_run(a), _run(b))
             began = time.monotonic()
             await people.start(a.address)
             await asyncio.sleep(max(began + LEASE + 1 - time.monotonic(), 0))  # B knows by now who else lives
@@ -128,9 +136,9 @@ async def town(folder: Path, url: str) -> AsyncIterator[Town]:
         b.crash()
 
 
-def _node(name: str, folder: Path, url: str, people: People) -> Service:
+def _node(name: str, folder: Path, speech: Path, url: str, people: People) -> Service:
     more: dict[str, dict[str, Any]] = {"store": {"url": url}, "node": {"id": name, "lease_seconds": LEASE}}
-    return new_service(folder, f"node-{name}", people, folder / "speech", more)
+    return new_service(folder, f"node-{name}", people, speech, more)
 
 
 async def _run(service: Service) -> None:
@@ -140,9 +148,9 @@ async def _run(service: Service) -> None:
 
 @pytest.mark.needs("espeak-ng")
 async def test_a_node_that_is_killed_is_taken_over_and_rings_for_none_of_it_afterwards(
-    tmp_path: Path, postgres_url: str, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, speech: Path, postgres_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async with town(tmp_path, postgres_url) as here:
+    async with town(tmp_path, speech, postgres_url) as here:
         people = here.people
         await here.alarm("201")
         await here.rings_from(here.a, "anna", 0, within=15)
@@ -170,10 +178,10 @@ async def test_a_node_that_is_killed_is_taken_over_and_rings_for_none_of_it_afte
 
 @pytest.mark.needs("espeak-ng")
 async def test_a_node_that_is_back_before_its_lease_is_over_goes_on_with_its_own(
-    tmp_path: Path, postgres_url: str, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, speech: Path, postgres_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """`systemd` is quicker than the other node, which then has no reason to do anything."""
-    async with town(tmp_path, postgres_url) as here:
+    async with town(tmp_path, speech, postgres_url) as here:
         await here.alarm("203")
         await here.rings_from(here.a, "anna", 0, within=10)
         here.people.behave({"anna": takes_and_closes, "bas": takes_and_closes})
@@ -205,11 +213,12 @@ async def test_a_node_that_stood_still_lets_go_and_rings_nobody(
     frozen_at: str,
     manners: dict[str, Manner],
     tmp_path: Path,
+    speech: Path,
     postgres_url: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """It does not know that it was taken for dead; all its deadlines are over when it wakes."""
-    async with town(tmp_path, postgres_url) as here:
+    async with town(tmp_path, speech, postgres_url) as here:
         people = here.people
         await here.alarm(number)
         before = await here.rings_from(here.a, frozen_at, 0, within=15)
@@ -238,8 +247,10 @@ async def test_a_node_that_stood_still_lets_go_and_rings_nobody(
 
 
 @pytest.mark.needs("espeak-ng")
-async def test_names_given_by_two_nodes_at_one_moment_never_meet(tmp_path: Path, postgres_url: str) -> None:
-    async with town(tmp_path, postgres_url) as here:
+async def test_names_given_by_two_nodes_at_one_moment_never_meet(
+    tmp_path: Path, speech: Path, postgres_url: str
+) -> None:
+    async with town(tmp_path, speech, postgres_url) as here:
         crowds = [_crowd(node) for node in (here.a, here.b)]
         try:
             for crowd in crowds:
