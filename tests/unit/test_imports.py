@@ -27,6 +27,7 @@ IMPURE = {
 
 SHELLS = {
     "ivr.cache": "keeps rendered speech on the disk",
+    "ivr.command": "runs the speech engine that the configuration names",
     "ivr.espeak": "runs the speech engine",
     "ivr.runner": "leads conversations as time passes",
     "ivr.speech": "renders many prompts at once",
