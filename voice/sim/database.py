@@ -143,10 +143,21 @@ class Database:
         self.down = False
 
 
+@dataclass(slots=True)
+class _Lane:
+    """Transactions that are carried out one after the other, and answered in that order."""
+
+    next: float = 0.0
+    """The loop's time at which the last one is carried out."""
+    answer: float = 0.0
+    """The loop's time at which the last one is answered."""
+
+
 class Connected:
     """One process's way to the database: a `Store` in virtual time.
 
-    Transactions run one after the other, each after `delay()` seconds, and say so `delay()` seconds later.
+    Writes are carried out one after the other, each after `delay()` seconds, and answered `delay()` seconds later. So
+    are reads, beside them: one may overtake a write that was handed in before it.
     """
 
     def __init__(
@@ -161,60 +172,53 @@ class Connected:
         self._delay = delay
         self._loses_answer = loses_answer
         self._at_point = at_point
-        """Told at each point at which a process may die: before and after a commit, before its answer."""
-        self._next = 0.0
-        self._next_answer = 0.0
+        """Told at each point at which a process may die: before and after a commit, after its answer."""
+        self._writes, self._reads = _Lane(), _Lane()
         self.unanswered = 0
         """Transactions whose caller has not heard of them yet."""
         self.cut_off = False
         self.dead = False
 
-    @property
-    def lag(self) -> float:
-        """Seconds until what was handed in last is carried out."""
-        return max(self._next - asyncio.get_running_loop().time(), 0.0)
-
     def run(self, transaction: Callable[[Any], T], *, urgent: bool = True) -> "asyncio.Future[T]":
-        return self._submit(transaction)
+        return self._submit(self._writes, transaction)
 
     def read(self, function: Callable[[Any], T]) -> "asyncio.Future[T]":
-        return self._submit(function)
+        return self._submit(self._reads, function)
 
-    def _submit(self, transaction: Callable[[Any], T]) -> "asyncio.Future[T]":
+    def _submit(self, lane: _Lane, transaction: Callable[[Any], T]) -> "asyncio.Future[T]":
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[T] = loop.create_future()
         self.unanswered += 1
         answer.add_done_callback(self._answered)
-        self._next = max(self._next, loop.time() + self._delay())
-        loop.call_at(self._next, self._commit, transaction, answer)
+        lane.next = max(lane.next, loop.time() + self._delay())
+        loop.call_at(lane.next, self._commit, lane, transaction, answer)
         return answer
 
     def _answered(self, answer: "asyncio.Future[Any]") -> None:
         self.unanswered -= 1
 
-    def _commit(self, transaction: Callable[[Any], T], answer: "asyncio.Future[T]") -> None:
+    def _commit(self, lane: _Lane, transaction: Callable[[Any], T], answer: "asyncio.Future[T]") -> None:
         self._at_point()
         if self.dead:
             return
         if self._database.down or self.cut_off:
-            self._say(_fail, answer, StoreUnavailable("the database cannot be reached"))
+            self._say(lane, _fail, answer, StoreUnavailable("the database cannot be reached"))
             return
         try:
             result = self._database.tables.transact(transaction)
         except Exception as error:  # noqa: BLE001 - as a store does: the caller hears of it
-            self._say(_fail, answer, error)
+            self._say(lane, _fail, answer, error)
             return
         self._at_point()
         if self._loses_answer():
-            self._say(_fail, answer, StoreUnavailable("the connection broke at the commit"))
+            self._say(lane, _fail, answer, StoreUnavailable("the connection broke at the commit"))
         else:
-            self._say(self._answer, answer, result)
+            self._say(lane, self._answer, answer, result)
 
-    def _say(self, say: Callable[[Any, Any], None], answer: "asyncio.Future[Any]", result: object) -> None:
-        """Answers come in the order of the transactions, as those of a store do."""
+    def _say(self, lane: _Lane, say: Callable[[Any, Any], None], answer: "asyncio.Future[Any]", result: object) -> None:
         loop = asyncio.get_running_loop()
-        self._next_answer = max(self._next_answer, loop.time() + self._delay())
-        loop.call_at(self._next_answer, say, answer, result)
+        lane.answer = max(lane.answer, loop.time() + self._delay())
+        loop.call_at(lane.answer, say, answer, result)
 
     def _answer(self, answer: "asyncio.Future[T]", result: T) -> None:
         if not (self.dead or answer.done()):

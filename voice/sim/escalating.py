@@ -159,7 +159,7 @@ class EscalatingProcess:
     @property
     def busy(self) -> bool:
         """Whether something is on its way to the store or to its effect."""
-        return self._doing > 0 or self.connected.lag > 0 or self.connected.unanswered > 0 or self.journal.backlog > 0
+        return self._doing > 0 or self.connected.unanswered > 0 or self.journal.backlog > 0
 
     async def _pause(self) -> None:
         self.at_point(self)
