@@ -254,8 +254,8 @@ async def _begin(check_ins: CheckIns, due: str, options: argparse.Namespace) -> 
 
 async def _watch(due: str, phones: Telephones, disk: DiskProbe, options: argparse.Namespace) -> Result:
     began, cpu = time.monotonic(), time.process_time()
-    while time.monotonic() - began < options.seconds and len(phones.late) < options.workers:
-        await asyncio.sleep(0.5)
+    seconds = min(options.seconds, 90.0) if due == "minute" else options.seconds
+    await asyncio.sleep(seconds)
     used, lasted = time.process_time() - cpu, time.monotonic() - began
     phones.measured = False
     late = [1000 * each for each in phones.late]

@@ -179,6 +179,11 @@ class Connected:
         self.cut_off = False
         self.dead = False
 
+    @property
+    def lag(self) -> float:
+        """Seconds until what was handed in last is carried out."""
+        return max(self._writes.next, self._reads.next, loop_time := asyncio.get_running_loop().time()) - loop_time
+
     def run(self, transaction: Callable[[Any], T], *, urgent: bool = True) -> "asyncio.Future[T]":
         return self._submit(self._writes, transaction)
 
