@@ -19,19 +19,16 @@ import structlog
 from sqlalchemy import Connection
 
 from config.models import Device, Settings
-from config.plans import FrozenPlan
 from voice.call import Call, CallEnd, Calls, Destination
 from voice.clock import Clock
 from voice.directory import Caller, Directory
 from voice.errors import EarshotError, PeerError
-from voice.escalation.commands import RaiseTechnical
 from voice.escalation.facts import facts_of
 from voice.escalation.runner import Escalations
-from voice.incidents.kinds import Kind
 from voice.incidents.lifecycle import State
 from voice.journal import Journal
 from voice.legs import DeviceLeg, Legs
-from voice.live_incidents import DEAD_AIR, NOBODY, Key, LiveIncident, LiveIncidents, unknown_caller
+from voice.live_incidents import DEAD_AIR, Key, LiveIncident, LiveIncidents, unknown_caller
 from voice.metrics import Metrics
 from voice.sip.session import EndCause, InviteSession
 from voice.store import Store
@@ -267,39 +264,6 @@ async def _stay_on(incident: LiveIncident, leg: DeviceLeg, call: Call, desk: Des
         actor=incident.actor if hung_up else "system",
     )
     desk.ring_operators()
-
-
-async def raise_technical(cause: str, frozen: FrozenPlan, command: RaiseTechnical, desk: Desk) -> None:
-    """An escalation that reaches nobody is an alarm of its own, for whoever keeps the service running. Raised once."""
-    cause_key = f"{cause}.{command.key}"
-    if await desk.store.read(partial(rows.caused, cause_key=cause_key)) is not None:
-        return  # by a process that died before it could say so
-    customer = frozen.customer.id if frozen.customer else None
-    plan = desk.settings.frozen_plan(customer, Kind.TECHNICAL)
-    incident = desk.incidents.begin(NOBODY, Kind.TECHNICAL, Key(None), plan)
-    begin_escalation = escalation(incident, desk)
-
-    def write(connection: Connection) -> None:
-        rows.open_incident(
-            connection,
-            incident_id=incident.id,
-            kind=incident.kind,
-            priority=incident.priority,
-            device_id=None,
-            worker_id=None,
-            caller=None,
-            dialled=None,
-            identified_by=None,
-            at=incident.opened_at,
-            detail={"why": command.why, "cause": cause},
-            customer_id=customer,
-            cause_key=cause_key,
-            actor="system",
-        )
-        begin_escalation(connection)
-        rows.link(connection, cause, incident.id, actor="system", at=incident.opened_at)
-
-    await desk.journal.post(write, urgent=True)
 
 
 async def call_back(incident: LiveIncident, desk: Desk, *, asked_by: str, ring_seconds: float = 45.0) -> bool:

@@ -292,8 +292,7 @@ class Service:
         """A resolved incident lets the device go; any change may start or stop ringing."""
         if incident.state is State.RESOLVED:
             self.escalations.post(incident.id, Resolved(incident.changed_by))
-            for call in list(incident.device_calls.values()):
-                call.hang_up("incident resolved")
+            incident.hang_up("incident resolved")
         self._wake_operators()
 
     def _ask_help(self, incident: LiveIncident, operator: Operator) -> None:

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from voice.alarm import call_back, raise_technical
+from voice.alarm import call_back
 from voice.clock import SteadyClock
 from voice.contact_session import ContactHooks
 from voice.escalation.emergency import EmergencyCalls
@@ -25,6 +25,7 @@ from voice.media.track import Track
 from voice.messages.links import Links
 from voice.messages.messenger import Messenger
 from voice.outbound import Outbound
+from voice.raising import raise_technical
 from voice.restart import adopt, let_hear_what_was_said
 from voice.store import incidents as rows
 from voice.store.escalations import SqlLedger, leave
@@ -192,5 +193,5 @@ class EscalationDesk:
         """Incidents of another node: its operators' phones, its devices, its recordings, as far as we reach them."""
         service = self._service
         await service.restore_registrations()
-        calling = [call_back(i, service.desk, asked_by="system") for i in adopted if i.device is not None]
+        calling = [call_back(i, service.desk, asked_by="system") for i in adopted if i.key.device is not None]
         await asyncio.gather(let_hear_what_was_said(adopted, self._outside.store, service.desk), *calling)

@@ -71,6 +71,8 @@ class Leg:
     role: Role
     operator_id: str | None = None
     contact_id: str | None = None
+    inband_dtmf = True
+    """Whether keys are also heard as tones: a device has none, and talks."""
     _call: Call | None = None
 
     def __init__(self, legs: "Legs", id: str, profile: Profile, direction: str) -> None:
@@ -89,7 +91,7 @@ class Leg:
             clock=self._legs.clock,
             rng=self._legs.random,
             signalling_host=host,
-            inband_dtmf=self.role is not Role.DEVICE,
+            inband_dtmf=self.inband_dtmf,
             thresholds=self._legs.thresholds,
             on_notice=self._notice,
         )
@@ -156,6 +158,7 @@ class DeviceLeg(Leg):
     """A call with the device. Silent by construction: `Gate` is shut until an operator talks."""
 
     role = Role.DEVICE
+    inband_dtmf = False
 
     def attach(self, call: Call, incident: LiveIncident) -> None:
         """Keep what the device says, from its first sample on, and let it be heard."""
@@ -184,6 +187,40 @@ class DeviceLeg(Leg):
             self.incident.note("gate_opened" if open else "gate_shut", {"leg": self.id})
         if self._call is not None and self.plan.direction == "recvonly":
             self._call.redirect("sendrecv" if open else "recvonly")  # or the talk would not reach the device
+
+
+class WorkerLeg(DeviceLeg):
+    """A call with a worker's own telephone: he is spoken to for as long as the dialogue lasts, and then never again.
+
+    It belongs to no incident and is not recorded, unless he asks for help in silence: then it is recorded from its
+    first sample. Nothing that leaves towards him depends on that.
+    """
+
+    inband_dtmf = True
+    on_quiet: Callable[[], object] = staticmethod(lambda: None)
+    """Called when nothing comes from the telephone any more."""
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether it is the call of an alarm."""
+        return self.incident is not None
+
+    def speak(self) -> None:
+        """He hears what the dialogue plays."""
+        self.gate.set(True)
+
+    def fall_silent(self) -> None:
+        """He hears nothing more, whoever talks: somebody beside him could hear it, too."""
+        self.gate.seal()
+
+    def ended(self, end: CallEnd) -> None:
+        if self.is_kept:
+            super().ended(end)
+
+    def _notice(self, notice: Notice) -> None:
+        super()._notice(notice)
+        if isinstance(notice, NoAudio):
+            self.on_quiet()
 
 
 class PersonLeg(Leg):
@@ -256,6 +293,10 @@ class Legs:
         profile = Profile(device.discreet) if device else Profile.SILENCE
         direction = "recvonly" if profile is Profile.RECVONLY else "sendrecv"
         return DeviceLeg(self, self._name(), profile, direction)
+
+    def worker(self) -> WorkerLeg:
+        """A leg to or from a worker's own telephone."""
+        return WorkerLeg(self, self._name(), Profile.SILENCE, "sendrecv")
 
     def operator(self, operator: Operator) -> OperatorLeg:
         leg = OperatorLeg(self, self._name(), Profile.FULL, "sendrecv")

@@ -75,6 +75,8 @@ class LiveIncident:
     state: State = State.OPEN
     device_calls: dict[str, Call] = field(default_factory=dict)
     """Legs of the device that are up, by leg id."""
+    kept_lines: set[str] = field(default_factory=set)
+    """Those of them that we never end, not even when the incident is resolved: a hang-up would tell who watches."""
     listeners: set[str] = field(default_factory=set)
     """Operators in the room."""
     not_before: dict[str, float] = field(default_factory=dict)
@@ -106,8 +108,10 @@ class LiveIncident:
 
     @property
     def actor(self) -> str:
-        """The device, as the timeline names who did something."""
-        return f"device:{self.device.id}" if self.device else "unknown caller"
+        """Who called, as the timeline names who did something."""
+        if self.device is not None:
+            return f"device:{self.device.id}"
+        return f"worker:{self.worker.id}" if self.worker is not None else "unknown caller"
 
     @property
     def connected(self) -> bool:
@@ -160,6 +164,12 @@ class LiveIncident:
                 at=self.clock.now(),
             )
         )
+
+    def hang_up(self, reason: str) -> None:
+        """End the calls with the device, but for lines that are kept."""
+        for leg, call in list(self.device_calls.items()):
+            if leg not in self.kept_lines:
+                call.hang_up(reason)
 
     def warn(self) -> None:
         """Something is wrong that operators should know of: a sound for each of them, the reason on the timeline."""
@@ -255,6 +265,10 @@ class LiveIncidents:
     def of_worker(self, worker_id: str, *, beside: LiveIncident) -> LiveIncident | None:
         """Another open incident of this worker, raised by another device."""
         return next((i for i in self._by_worker.get(worker_id, ()) if i is not beside), None)
+
+    def silent_alarm(self, worker_id: str) -> LiveIncident | None:
+        """The incident in which this worker has asked for help in silence."""
+        return next((i for i in self._by_worker.get(worker_id, ()) if i.kind is Kind.DURESS and i.device is None), None)
 
     def begin(self, caller: Caller, kind: Kind, key: Key, frozen: FrozenPlan) -> LiveIncident:
         """A new incident in memory; `alarm.py` commits it."""

@@ -118,7 +118,7 @@ async def _revive(row: IncidentRow, store: Store, desk: Desk) -> LiveIncident:
         id=row.id,
         kind=row.kind,
         opened_at=row.opened_at,
-        key=Key(row.device_id) if row.device_id else unknown_caller(row.caller or "", source),
+        key=Key(row.device_id) if row.device_id and not row.cause_key else unknown_caller(row.caller or "", source),
         device=settings.device(row.device_id) if row.device_id else None,
         frozen=settings.frozen_plan(row.customer_id, row.kind),
         worker=worker,
@@ -234,6 +234,6 @@ async def call_devices_back(incidents: Sequence[LiveIncident], desk: Desk) -> No
         *(
             call_back(incident, desk, asked_by="system")
             for incident in incidents
-            if not incident.connected and incident.state is not State.RESOLVED
+            if incident.key.device and not incident.connected and incident.state is not State.RESOLVED
         )
     )

@@ -51,6 +51,7 @@ class Gate:
         """Whether `outgoing` may yield anything now; the clock passes over legs that cannot send."""
         self.on_activity: Callable[[], None] | None = None
         """Called at each change, before `on_change`, for the leg that sends through this gate."""
+        self._sealed = False
         self._quiet_ticks = KEEPALIVE_TICKS  # the first packet leaves at once, so that the peer can latch
 
     @property
@@ -58,8 +59,8 @@ class Gate:
         return self._open
 
     def set(self, open: bool) -> bool:
-        """Open or shut the gate. True when that changed anything; profile `full` never shuts."""
-        if open == self._open or self.profile is Profile.FULL:
+        """Open or shut the gate. True when that changed anything; profile `full` never shuts, a sealed one never opens."""
+        if open == self._open or self.profile is Profile.FULL or (open and self._sealed):
             return False
         self._open = open
         self.active = open or self.profile is not Profile.RECVONLY
@@ -69,6 +70,11 @@ class Gate:
         if self.on_change is not None:
             self.on_change(open)
         return True
+
+    def seal(self) -> None:
+        """Shut it for good: whatever is asked of it later, nothing opens it any more."""
+        self._sealed = True
+        self.set(False)
 
     def outgoing(self, source: Source | None) -> bytes | None:
         """What leaves in this tick: 160 samples, or None for no packet."""

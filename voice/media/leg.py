@@ -170,9 +170,11 @@ class MediaLeg:
         self._refresh()
 
     def record(self, recorder: Recorder, incident_id: str, opened_at: datetime | None = None) -> None:
-        """Keep both tracks as files, from their first sample, whether called before `start` or later."""
+        """Keep both tracks as files, from their first sample, whether called before `start`, later, or after the end."""
         self._recorder = recorder, incident_id, opened_at
         self._begin_recording()
+        if self.closed:
+            self._complete_recordings()
 
     def info_digit(self, symbol: str) -> None:
         """A digit came by SIP INFO."""
@@ -192,10 +194,8 @@ class MediaLeg:
         for track in (self.received, self.sent):
             if track is not None:
                 track.close()
-        for recording in self._recordings:
-            recording.close()
+        self._complete_recordings()
         # The tracks live on as long as their incident; nothing of theirs may keep this leg alive with them.
-        self._recordings.clear()
         self.gate.on_activity = None
         self.rtp.close()
         self.rtcp.close()
@@ -323,6 +323,11 @@ class MediaLeg:
                 (self.sent, "tx", None),
             )
         ]
+
+    def _complete_recordings(self) -> None:
+        for recording in self._recordings:
+            recording.close()
+        self._recordings.clear()
 
     def _flush(self) -> None:
         if not self._recordings:

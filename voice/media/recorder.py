@@ -112,7 +112,7 @@ class Recording:
         for position, audio in self._track.take():
             if self._current is None:
                 # What the peer says is one file from the answer on; what it is sent, one for each talk.
-                self._current = self._begin(0 if self._is_first_received else position)
+                self._current = self._begin(self._track.begin if self._is_first_received else position)
             early = self._current.start - position
             if early < len(audio):
                 self._current.append(max(position, self._current.start), audio[max(0, early) :])
@@ -132,7 +132,7 @@ class Recording:
         self._closed = True
         self.flush()
         if self._is_first_received and self._track.end > 0:
-            self._current = self._begin(0)  # a peer that never said anything: that is evidence, too
+            self._current = self._begin(self._track.begin)  # a peer that never said anything: that is evidence, too
         if self._current is not None:
             self._finish(self._track.end)
         self._track.release()

@@ -34,6 +34,8 @@ class Track:
         """The moment of sample 0 (UTC): tracks of one call line up by it."""
         self.end = 0
         """Position after the last sample known so far."""
+        self.begin = 0
+        """Position of the first sample that was not forgotten."""
         self.closed = False
         self.reads = 0
         """Calls of `read` so far: a leg that somebody listens to is drained more often."""
@@ -111,6 +113,15 @@ class Track:
         if self.archive is not None and self._taken == self.end:
             self._memory.clear()
             self._base = self.end
+
+    def forget(self, kept: int) -> None:
+        """Let all but the newest `kept` samples go, of a track that nobody records: what is gone is read as silence."""
+        surplus = self.end - self._base - kept
+        if self.archive is None and surplus > 0:
+            del self._memory[:surplus]
+            self._base += surplus
+            self.begin = self._base
+            self._taken = max(self._taken, self._base)
 
     def close(self) -> None:
         """No more audio comes. Reading goes on."""
