@@ -6,10 +6,13 @@ _HIDDEN = "***"
 
 _CREDENTIALS = re.compile(r"^((?:proxy-)?authorization[ \t]*:[ \t]*\S+)[ \t].*$", re.IGNORECASE | re.MULTILINE)
 _SDP_KEYS = re.compile(r"^(a=crypto:\d+ \S+ inline:|a=ice-pwd:|k=).*$", re.MULTILINE)
-_INFO = re.compile(r"\AINFO ")
-_DTMF = re.compile(r"application/(dtmf|vnd\.)", re.IGNORECASE)
-_SIGNAL = re.compile(r"^(signal[ \t]*=[ \t]*).*$", re.IGNORECASE | re.MULTILINE)
+_INFO = re.compile(r"\AINFO |^CSeq[ \t]*:[ \t]*\d+[ \t]+INFO\b", re.IGNORECASE | re.MULTILINE)
+"""A request, or an answer: some answers carry the body of what they answer."""
+_KEYS = re.compile(r"application/(?:dtmf|vnd\.)|telephone-event|signal[ \t]*[=:]", re.IGNORECASE)
 _PLAIN_DIGITS = re.compile(r"\A\s*[0-9A-D*#,\s]+\Z", re.IGNORECASE)
+_KPML = re.compile(r"^(?:content-type|c)[ \t]*:[ \t]*application/kpml-", re.IGNORECASE | re.MULTILINE)
+_TELLS_NO_KEY = re.compile(r"\s*(?:Duration[ \t]*=[ \t]*\d+)?\s*", re.IGNORECASE)
+_SIGNAL = re.compile(r"(Signal[ \t]*=[ \t]*)\S+[ \t]*", re.IGNORECASE)
 
 _URI_USER = re.compile(r"\b(sips?:)[^@<>\s\"]+@", re.IGNORECASE)
 _TEL = re.compile(r"\b(tel:)[^;<>\s\"]+", re.IGNORECASE)
@@ -24,15 +27,24 @@ def masked(data: bytes, personal: bool = True, bodies: bool = True) -> str:
     Credentials, keys of SDP and digits of an INFO are always hidden; without `bodies` also bodies; without
     `personal` also names, user parts of addresses and free text.
     """
-    head, blank, body = data.decode("utf-8", "replace").replace("\r\n", "\n").partition("\n\n")
+    text = data.lstrip(b"\r\n").decode("utf-8", "replace").replace("\r\n", "\n")
+    head, blank, body = text.partition("\n\n")
     head = _CREDENTIALS.sub(rf"\1 {_HIDDEN}", head)
     if not personal:
         head = _impersonal(head)
     if not (personal and bodies):
         return head + (f"\n\n[{len(body.encode())} bytes]\n" if body else "\n")
-    if _INFO.match(head) and (_DTMF.search(head) or _SIGNAL.search(body) or _PLAIN_DIGITS.match(body)):
-        body = _SIGNAL.sub(rf"\1{_HIDDEN}", body) if _SIGNAL.search(body) else _HIDDEN
+    if _KPML.search(text) or (_INFO.search(head) and (_KEYS.search(text) or _PLAIN_DIGITS.match(body))):
+        body = "\n".join(map(_without_key, body.split("\n")))
     return head + blank + _SDP_KEYS.sub(rf"\1{_HIDDEN}", body)
+
+
+def _without_key(line: str) -> str:
+    """A line of a body that names keys: what cannot be read as anything else may be one."""
+    if _TELLS_NO_KEY.fullmatch(line):
+        return line
+    signal = _SIGNAL.fullmatch(line)
+    return f"{signal[1]}{_HIDDEN}" if signal else _HIDDEN
 
 
 def _impersonal(head: str) -> str:

@@ -115,22 +115,64 @@ def test_credentials_are_never_shown(field: str) -> None:
     assert "***" in text
 
 
-@pytest.mark.parametrize(
-    ("content_type", "body"),
-    [
-        ("application/dtmf-relay", "Signal=7\r\nDuration=160\r\n"),
-        ("application/dtmf-relay", "Signal = 7\r\n"),
-        ("application/dtmf", "7"),
-        ("audio/telephone-event", "7"),
-    ],
-)
-def test_digits_of_an_info_are_never_shown(content_type: str, body: str) -> None:
-    trace, _ = traced()
-    info = message("INFO sip:x SIP/2.0", "9 INFO", f"Content-Type: {content_type}", body=body)
+DIGITS = [
+    ("application/dtmf-relay", "Signal=7\r\nDuration=160\r\n"),
+    ("application/dtmf-relay", "Signal = 7\r\n"),
+    ("application/dtmf-relay", "  signal: 7\r\nDuration=160"),
+    ("application/dtmf-relay", "Duration=160\rSignal=7\r"),
+    ("application/dtmf-relay", "Signal=1\r\n Signal=7\r\nDuration=7 seconds"),
+    ("APPLICATION/DTMF", "7"),
+    ("application/dtmf", "7,7"),
+    ("audio/telephone-event", "7"),
+    ("text/plain", "d=7\nsignal:7"),
+    ("multipart/mixed; boundary=b", "--b\r\nContent-Type: application/dtmf\r\n\r\n7\r\n--b--"),
+]
+
+
+@pytest.mark.parametrize(("content_type", "body"), DIGITS)
+@pytest.mark.parametrize("start", ["INFO sip:x SIP/2.0", "\r\n\r\nINFO sip:x SIP/2.0", "SIP/2.0 415 What?"])
+@pytest.mark.parametrize("whole", [{}, {"personal": True, "bodies": True}, {"personal": False}, {"bodies": False}])
+def test_digits_of_an_info_are_never_shown(content_type: str, body: str, start: str, whole: dict[str, bool]) -> None:
+    trace, _ = traced(**whole)
+    info = message(start, "9 INFO", f"Content-Type: {content_type}", body=body)
     trace.record("received", info, BADGE)
-    shown = trace.messages("call-1")[0].text.partition("\n\n")[2]
-    assert "7" not in shown
-    assert "***" in shown
+    shown = trace.messages("call-1")[0].text.lstrip().partition("\n\n")[2]
+    assert "7" not in shown.replace(f"[{len(body.replace(chr(13) + chr(10), chr(10)))} bytes]", "")
+    assert "***" in shown or "bytes]" in shown
+
+
+def test_that_a_key_was_pressed_and_for_how_long_is_shown() -> None:
+    trace, _ = traced()
+    body = "Signal=7\r\nDuration=160\r\n"
+    trace.record("received", message("INFO sip:x SIP/2.0", "9 INFO", "c: application/dtmf-relay", body=body), BADGE)
+    assert trace.messages("call-1")[0].text.endswith("\n\nSignal=***\nDuration=160\n")
+
+
+def test_an_info_of_another_kind_is_shown() -> None:
+    trace, _ = traced()
+    fields = ("Content-Type: application/media_control+xml",)
+    body = "<media_control><picture_fast_update/></media_control>"
+    trace.record("received", message("INFO sip:x SIP/2.0", "9 INFO", *fields, body=body), BADGE)
+    assert trace.messages("call-1")[0].text.endswith(body)
+
+
+def test_keys_reported_by_kpml_are_never_shown() -> None:
+    trace, _ = traced()
+    body = '<kpml-response version="1.0" code="200" digits="7788" tag="pin"/>'
+    fields = ("Event: kpml", "Content-Type: application/kpml-response+xml")
+    trace.record("received", message("NOTIFY sip:x SIP/2.0", "9 NOTIFY", *fields, body=body), BADGE)
+    assert "7788" not in trace.messages("call-1")[0].text
+
+
+def test_empty_lines_in_front_of_a_message_hide_no_less() -> None:
+    """RFC 3261 section 7.5: they are skipped, and the message behind them is read."""
+    trace, _ = traced(personal=False, bodies=False)
+    secret = 'Authorization: Digest username="anna", response="6629fae49393a05397450978507c4ef1"'
+    trace.record("received", b"\r\n\r\n" + message("INVITE sip:anna@x SIP/2.0", "2 INVITE", secret), BADGE)
+    text = trace.messages("call-1")[0].text
+    assert text.startswith("INVITE sip:***@x SIP/2.0\n")
+    assert "6629fae" not in text
+    assert "Anna" not in text
 
 
 def test_keys_of_encrypted_audio_are_never_shown() -> None:
