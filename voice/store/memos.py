@@ -4,12 +4,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, select, update
+from sqlalchemy import Connection, Row, and_, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from voice.store import schema
+from voice.store.rows import IncidentRow
 
 _MEMOS = schema.memos
+_INCIDENTS = schema.incidents
 _KEEP = {
     "sqlite": sqlite.insert(_MEMOS).on_conflict_do_nothing(index_elements=["id"]),
     "postgresql": postgresql.insert(_MEMOS).on_conflict_do_nothing(index_elements=["id"]),
@@ -44,10 +46,15 @@ def keep(connection: Connection, memo: Memo) -> None:
 
 
 def newest(connection: Connection, worker: str, now: datetime) -> Memo | None:
-    """The latest memo of a worker that has not expired."""
-    query = select(_MEMOS).where(_MEMOS.c.worker_id == worker, _MEMOS.c.expires_at > now)
+    """The latest memo of a worker that was valid at this moment."""
+    query = select(_MEMOS).where(_MEMOS.c.worker_id == worker, _MEMOS.c.made_at <= now, _MEMOS.c.expires_at > now)
     row = connection.execute(query.order_by(_MEMOS.c.made_at.desc(), _MEMOS.c.id.desc()).limit(1)).first()
     return None if row is None else _memo(row)
+
+
+def of_incident(connection: Connection, incident: IncidentRow) -> Memo | None:
+    """The memo that people hear in an incident: the latest of its worker that was valid when it was opened."""
+    return newest(connection, incident.worker_id, incident.opened_at) if incident.worker_id else None
 
 
 def memo(connection: Connection, id: str) -> Memo | None:
@@ -60,10 +67,28 @@ def transcribed(connection: Connection, id: str, transcript: str) -> None:
     connection.execute(update(_MEMOS).where(_MEMOS.c.id == id).values(transcript=transcript))
 
 
+def untranscribed(connection: Connection, now: datetime) -> list[Memo]:
+    """Memos that are valid and of which nobody has said yet what is said in them, oldest first."""
+    query = select(_MEMOS).where(_MEMOS.c.transcript.is_(None), _MEMOS.c.expires_at > now)
+    return [_memo(row) for row in connection.execute(query.order_by(_MEMOS.c.made_at, _MEMOS.c.id))]
+
+
 def expired(connection: Connection, now: datetime) -> list[Memo]:
-    """Memos whose sound is to be deleted, then they themselves (`forget`)."""
-    found = connection.execute(select(_MEMOS).where(_MEMOS.c.expires_at <= now).order_by(_MEMOS.c.expires_at))
+    """Memos whose sound is to be deleted, then they themselves (`forget`): none that belongs to an incident, that is,
+    was valid when one of its worker was opened."""
+    opened = _INCIDENTS.c.opened_at
+    belongs = and_(
+        _INCIDENTS.c.worker_id == _MEMOS.c.worker_id, opened >= _MEMOS.c.made_at, opened < _MEMOS.c.expires_at
+    )
+    # An outer join, for which SQLite makes itself an index; of NOT EXISTS it would read all incidents for each memo.
+    alone = select(_MEMOS).outerjoin(_INCIDENTS, belongs).where(_INCIDENTS.c.id.is_(None))
+    found = connection.execute(alone.where(_MEMOS.c.expires_at <= now).order_by(_MEMOS.c.expires_at))
     return [_memo(row) for row in found]
+
+
+def ids(connection: Connection) -> frozenset[str]:
+    """Of all memos that there are."""
+    return frozenset(connection.execute(select(_MEMOS.c.id)).scalars())
 
 
 def forget(connection: Connection, id: str) -> None:
