@@ -9,6 +9,7 @@ EarshotError
 │   └── RtpError            an RTP or RTCP packet that cannot be read (dropped and counted)
 ├── UnknownIncident         no incident (or more than one) has this name: the asker's fault (404)
 ├── UnknownSession          no session of check-ins has this name: the asker's fault (404)
+├── InvalidRequest          what is asked for cannot be done as it is asked: the asker's fault (400)
 ├── LifecycleError          a change of state that the lifecycle table does not have (409)
 ├── InvalidDefinition       a contact, team, rota, plan, … that may not be kept as it is: the asker's fault
 ├── DefinitionConflict      a definition that somebody changed since, or that the configuration file holds (409)
@@ -63,6 +64,12 @@ class UnknownSession(EarshotError):
     """No session of check-ins has this name."""
 
     sip_status = 404
+
+
+class InvalidRequest(EarshotError):
+    """What is asked for cannot be done as it is asked. The text says what is allowed."""
+
+    sip_status = 400
 
 
 class LifecycleError(EarshotError):

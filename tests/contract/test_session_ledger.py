@@ -14,12 +14,25 @@ from sqlalchemy.exc import IntegrityError
 
 from ivr.schedule import begin, decide
 from ivr.session import Confirmed, Due, Ended, Extended, How, MemoLeft, Note, Origin, Phase, Renewed, Rules, Session
-from voice.check_in.ledger import Claim, Claimed, Decided, Fence, Ledger, Letter, Opening, event_text, read_event
+from voice.check_in.ledger import (
+    NOBODY,
+    Claim,
+    Claimed,
+    Decided,
+    Fence,
+    Ledger,
+    Left,
+    Letter,
+    Opening,
+    event_text,
+    read_event,
+    unclaimed,
+)
 from voice.errors import Fenced, OutOfOrder, UnknownSession
 from voice.sim.database import Connected
 from voice.sim.session_ledger import MemorySessionLedger, SessionDatabase
 from voice.store import Store, nodes
-from voice.store.sessions import SqlSessionLedger, open_sessions, session, session_log
+from voice.store.sessions import SqlSessionLedger, latest_sessions, named, open_sessions, session, session_log
 
 AT = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -258,6 +271,31 @@ async def test_a_session_that_ended_is_taken_up_only_while_something_is_left_to_
     assert [item.session for item in await bench.claims("c", session="one")] == [done]
 
 
+async def begun_by_no_node(bench: Bench) -> Any:
+    return await bench.run(bench.ledger.open, Opening(unclaimed("one"), a_session(), (Note("began"),), AT))
+
+
+@pytest.mark.parametrize("sole", [False, True])
+async def test_a_session_that_no_node_has_had_is_taken_up_as_its_first(
+    make: Callable[[bool], Bench], sole: bool
+) -> None:
+    bench = make(sole)
+    await bench.lives("a")
+    assert await begun_by_no_node(bench) is None
+    assert await begun_by_no_node(bench) is None
+    assert await bench.run(bench.ledger.fences, ["one"]) == {"one": Fence("one", NOBODY, 0)}
+    assert await bench.opens("two") == "one"
+    assert await bench.claims("a") == [Claimed(a_session(), 1)]
+    assert await begun_by_no_node(bench) == "one"
+    assert await bench.run(bench.log, "one") == ["began"]
+
+
+async def test_nobody_writes_decisions(bench: Bench) -> None:
+    await begun_by_no_node(bench)
+    with pytest.raises(Fenced):
+        await bench.decides(a_session(), ended(a_session()), node=NOBODY, epoch=0)
+
+
 async def test_two_nodes_never_take_up_the_same_session(bench: Bench) -> None:
     await bench.lives("b")
     await bench.lives("c")
@@ -300,6 +338,31 @@ async def test_a_letter_for_a_node_that_is_gone_comes_to_the_others(bench: Bench
 async def test_a_letter_for_no_session_is_dropped(bench: Bench) -> None:
     await bench.run(bench.ledger.leave, "letter", "none", Ended(), AT)
     assert await bench.letters("a") == []
+    assert await bench.run(bench.ledger.left, "letter") is None
+
+
+async def test_a_letter_for_a_session_that_no_node_has_had_comes_to_all(bench: Bench) -> None:
+    await bench.lives("a")
+    await begun_by_no_node(bench)
+    await bench.run(bench.ledger.leave, "letter", "one", Due(), AT)
+    for node in "ab":
+        assert await bench.letters(node) == [Letter("letter", "one", Due())]
+
+
+async def test_whoever_left_a_letter_sees_that_it_was_answered(bench: Bench) -> None:
+    assert await bench.run(bench.ledger.left, "letter") is None
+    await bench.opens()
+    await bench.run(bench.ledger.leave, "letter", "one", Ended(), AT)
+    assert await bench.run(bench.ledger.left, "letter") == Left("one", answered=False)
+    await bench.decides(a_session(), ended(a_session()), letter="letter")
+    assert await bench.run(bench.ledger.left, "letter") == Left("one", answered=True)
+
+
+async def test_a_session_is_found_by_its_name(bench: Bench) -> None:
+    await bench.opens()
+    assert await bench.run(bench.ledger.session, "one") == a_session()
+    with pytest.raises(UnknownSession):
+        await bench.run(bench.ledger.session, "two")
 
 
 async def test_letters_come_in_their_order(bench: Bench) -> None:
@@ -346,4 +409,22 @@ async def test_the_log_of_a_session_is_append_only(
     assert await store.read(lambda c: session(c, "one")) == a_session()
     with pytest.raises(UnknownSession):
         await store.read(lambda c: session(c, "two"))
+    await store.close()
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+async def test_a_session_is_found_by_its_worker_or_a_part_of_its_name(
+    database: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    url = f"sqlite:///{tmp_path}/e.db" if database == "sqlite" else request.getfixturevalue("postgres_url")
+    store = Store(url)
+    bench = in_sql(store, False)
+    for hour, (id, worker) in enumerate((("0aa1", "anna"), ("0ab2", "bob"), ("ab", "eve"))):
+        await bench.opens(id, worker, at=AT + hour * HOUR)
+    for name, id in {"anna": "0aa1", "0AA": "0aa1", "b2": "0ab2", "ab": "ab"}.items():
+        assert (await store.read(partial(named, name=name))).id == id
+    for name, told in {"": "no session", "zz": "no session", "0a": "fits several sessions: 0aa1, 0ab2"}.items():
+        with pytest.raises(UnknownSession, match=told):
+            await store.read(partial(named, name=name))
+    assert [found.id for found in await store.read(partial(latest_sessions, limit=2))] == ["ab", "0ab2"]
     await store.close()

@@ -21,6 +21,10 @@ from ivr.session import Event, Note, Session
 
 T = TypeVar("T")
 
+NOBODY = ""
+"""Whose a session is that a process began which is no node: the command line, say. The next node that looks takes it
+up, in epoch 1."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fence:
@@ -29,6 +33,11 @@ class Fence:
     session: str
     node: str
     epoch: int
+
+
+def unclaimed(session: str) -> Fence:
+    """The fence of a session that no node has had yet."""
+    return Fence(session, NOBODY, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +85,15 @@ class Letter:
 
 
 @dataclass(frozen=True, slots=True)
+class Left:
+    """What became of a letter."""
+
+    session: str
+    answered: bool
+    """The node that has the session has read it, and what follows from it is written."""
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """Which sessions a node wants to take up."""
 
@@ -86,14 +104,41 @@ class Claim:
     own: bool = False
     """Also those that the store holds for this node's and this process does not have."""
     orphans: bool = True
-    """Those whose node's lease is over."""
+    """Those whose node's lease is over, and those that no node has had yet."""
     session: str | None = None
     """This one only, and also if it has ended."""
     limit: int = 200
 
 
-class Ledger(Protocol):
-    """The sessions of all nodes, in one store. Functions take the connection of the transaction they are part of."""
+class Rows(Protocol):
+    """What any process on the store may do with sessions. Functions take the connection of the transaction they are
+    part of."""
+
+    def open(self, connection: Connection, opening: Opening) -> str | None:
+        """Write a new session. None: it is whose the fence says, also when it was before. Else which session is in its
+        place: itself, begun by another node or over already, or another one of the same worker that is open."""
+        ...
+
+    def session(self, connection: Connection, id: str) -> Session:
+        """Raises `UnknownSession`."""
+        ...
+
+    def of_worker(self, connection: Connection, worker: str) -> Session | None:
+        """His open session, else his latest one."""
+        ...
+
+    def leave(self, connection: Connection, letter: str, session: str, event: Event, at: datetime) -> None:
+        """Leave an event for whoever owns the session, under a name of its own: leaving it again changes nothing. For a
+        session that the store does not know it is dropped."""
+        ...
+
+    def left(self, connection: Connection, letter: str) -> Left | None:
+        """What became of a letter; None when there never was one of this name."""
+        ...
+
+
+class Ledger(Rows, Protocol):
+    """The sessions of all nodes, in one store."""
 
     @property
     def sole(self) -> bool:
@@ -108,20 +153,11 @@ class Ledger(Protocol):
 
     # -- one session --
 
-    def open(self, connection: Connection, opening: Opening) -> str | None:
-        """Write a new session. None: it is this node's now, also when it was before. Else which session is in its
-        place: itself, begun by another node or over already, or another one of the same worker that is open."""
-        ...
-
     def record(self, connection: Connection, decided: Decided) -> None:
         """Write a decision: state and log. Writing it again changes nothing.
 
         Raises `Fenced` when another node has the session; `OutOfOrder` when the decision before it is not there.
         """
-        ...
-
-    def of_worker(self, connection: Connection, worker: str) -> Session | None:
-        """His open session, else his latest one."""
         ...
 
     def existing(self, connection: Connection, ids: Collection[str]) -> set[str]:
@@ -144,11 +180,6 @@ class Ledger(Protocol):
         ...
 
     # -- the inbox --
-
-    def leave(self, connection: Connection, letter: str, session: str, event: Event, at: datetime) -> None:
-        """Leave an event for whoever owns the session, under a name of its own: leaving it again changes nothing. For a
-        session that the store does not know it is dropped."""
-        ...
 
     def letters(self, connection: Connection, node: str, at: datetime) -> list[Letter]:
         """What was left for this node and is not answered yet, oldest first."""

@@ -86,7 +86,8 @@ class Ownership:
             self._unsure = True
             raise
         if claimed:
-            log.warning("sessions of check-ins taken up", sessions=len(claimed))
+            if orphaned := sum(item.epoch > 1 for item in claimed):
+                log.warning("sessions of check-ins taken up", sessions=orphaned)
             self._callbacks.taken_up(claimed)
         return len(claimed)
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from ivr.session import Event, Note, Session
-from voice.check_in.ledger import Claim, Claimed, Decided, Fence, Letter, Opening, event_text, read_event
+from voice.check_in.ledger import NOBODY, Claim, Claimed, Decided, Fence, Left, Letter, Opening, event_text, read_event
 from voice.clock import Clock
 from voice.errors import Fenced, OutOfOrder, UnknownSession
 from voice.sim.database import Connected, Database, Node, Tables
@@ -84,13 +84,19 @@ class MemorySessionLedger:
         fence, session = opening.fence, opening.session
         there = t.sessions.get(session.id)
         if there is not None:
-            return None if (there.owner, there.epoch) == (fence.node, fence.epoch) else session.id
+            return None if (there.owner or NOBODY, there.epoch) == (fence.node, fence.epoch) else session.id
         for row in t.sessions.values():
             if row.session.worker == session.worker and row.session.open:
                 return row.session.id
-        t.put(t.sessions, session.id, Row(session, fence.node, fence.epoch))
+        t.put(t.sessions, session.id, Row(session, fence.node or None, fence.epoch))
         _note(t, session.id, opening.notes)
         return None
+
+    def session(self, connection: Any, id: str) -> Session:
+        t: SessionTables = connection
+        if id not in t.sessions:
+            raise UnknownSession(f"there is no session {id!r}")
+        return Session.from_json(t.sessions[id].session.to_json())
 
     def record(self, connection: Any, decided: Decided) -> None:
         t: SessionTables = connection
@@ -128,7 +134,7 @@ class MemorySessionLedger:
     def fences(self, connection: Any, sessions: Collection[str]) -> dict[str, Fence]:
         t: SessionTables = connection
         found = [(id, t.sessions[id]) for id in sessions if id in t.sessions]
-        return {id: Fence(id, row.owner or "", row.epoch) for id, row in found}
+        return {id: Fence(id, row.owner or NOBODY, row.epoch) for id, row in found}
 
     def claim(self, connection: Any, claim: Claim) -> list[Claimed]:
         t: SessionTables = connection
@@ -155,6 +161,11 @@ class MemorySessionLedger:
         t: SessionTables = connection
         if session in t.sessions:
             t.add(t.session_inbox, letter, Post(session, event_text(event), at))
+
+    def left(self, connection: Any, letter: str) -> Left | None:
+        t: SessionTables = connection
+        post = t.session_inbox.get(letter)
+        return None if post is None else Left(post.session, post.handled)
 
     def letters(self, connection: Any, node: str, at: datetime) -> list[Letter]:
         t: SessionTables = connection

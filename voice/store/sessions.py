@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, insert,
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ivr.session import Event, Note, Session
-from voice.check_in.ledger import Claim, Claimed, Decided, Fence, Letter, Opening, event_text, read_event
+from voice.check_in.ledger import NOBODY, Claim, Claimed, Decided, Fence, Left, Letter, Opening, event_text, read_event
 from voice.errors import Fenced, OutOfOrder, UnknownSession
 from voice.store import schema
 from voice.store.nodes import database_now
@@ -79,7 +79,61 @@ class LogEntry:
     detail: Mapping[str, Any]
 
 
-class SqlSessionLedger:
+class SqlSessionRows:
+    """What any process may do with the sessions in a database."""
+
+    def open(self, connection: Connection, opening: Opening) -> str | None:
+        """See `Rows`."""
+        fence, session = opening.fence, opening.session
+        row = {
+            "id": session.id,
+            "worker_id": session.worker,
+            "origin": session.origin.value,
+            "state": session.to_json(),
+            "version": session.decisions,
+            "phase": session.phase.value,
+            "pending": len(session.pending),
+            "due_at": session.due_at,
+            "started_at": session.started_at,
+            "ends_at": session.ends_at,
+            "owner": fence.node or None,
+            "epoch": fence.epoch,
+        }
+        if connection.execute(_ADD_SESSION[connection.dialect.name], row).rowcount:
+            _note(connection, session.id, opening.notes, opening.at)
+            return None
+        found = connection.execute(_IN_THE_WAY, {"new_id": session.id, "of": session.worker}).all()
+        itself = next((row for row in found if row.id == session.id), None)
+        if itself is not None:
+            ours = (itself.owner or NOBODY, itself.epoch) == (fence.node, fence.epoch)
+            return None if ours else session.id
+        return str(found[0].id) if found else session.id
+
+    def session(self, connection: Connection, id: str) -> Session:
+        """See `Rows`."""
+        return session(connection, id)
+
+    def of_worker(self, connection: Connection, worker: str) -> Session | None:
+        """See `Rows`."""
+        return of_worker(connection, worker)
+
+    def existing(self, connection: Connection, ids: Collection[str]) -> set[str]:
+        """See `Ledger`."""
+        return set(connection.execute(select(_SESSIONS.c.id).where(_SESSIONS.c.id.in_(ids))).scalars())
+
+    def leave(self, connection: Connection, letter: str, session: str, event: Event, at: datetime) -> None:
+        """See `Rows`."""
+        if self.existing(connection, [session]):
+            values = {"id": letter, "session_id": session, "event": event_text(event), "at": at}
+            connection.execute(_ADD_LETTER[connection.dialect.name], values)
+
+    def left(self, connection: Connection, letter: str) -> Left | None:
+        """See `Rows`."""
+        row = connection.execute(select(_INBOX.c.session_id, _INBOX.c.handled_at).where(_INBOX.c.id == letter)).first()
+        return None if row is None else Left(row.session_id, row.handled_at is not None)
+
+
+class SqlSessionLedger(SqlSessionRows):
     """The sessions in a store. `sole`: no other process can use it."""
 
     def __init__(self, store: Store, *, sole: bool) -> None:
@@ -98,33 +152,6 @@ class SqlSessionLedger:
 
     # -- one session --
 
-    def open(self, connection: Connection, opening: Opening) -> str | None:
-        """See `Ledger`."""
-        fence, session = opening.fence, opening.session
-        row = {
-            "id": session.id,
-            "worker_id": session.worker,
-            "origin": session.origin.value,
-            "state": session.to_json(),
-            "version": session.decisions,
-            "phase": session.phase.value,
-            "pending": len(session.pending),
-            "due_at": session.due_at,
-            "started_at": session.started_at,
-            "ends_at": session.ends_at,
-            "owner": fence.node,
-            "epoch": fence.epoch,
-        }
-        if connection.execute(_ADD_SESSION[connection.dialect.name], row).rowcount:
-            _note(connection, session.id, opening.notes, opening.at)
-            return None
-        found = connection.execute(_IN_THE_WAY, {"new_id": session.id, "of": session.worker}).all()
-        itself = next((row for row in found if row.id == session.id), None)
-        if itself is not None:
-            ours = (itself.owner, itself.epoch) == (fence.node, fence.epoch)
-            return None if ours else session.id
-        return str(found[0].id) if found else session.id
-
     def record(self, connection: Connection, decided: Decided) -> None:
         """See `Ledger`."""
         if not _advance(connection, decided):
@@ -132,14 +159,6 @@ class SqlSessionLedger:
         _note(connection, decided.session.id, decided.notes, decided.at)
         if decided.letter is not None:
             self.answered(connection, [decided.letter], decided.at)
-
-    def of_worker(self, connection: Connection, worker: str) -> Session | None:
-        """See `Ledger`."""
-        return of_worker(connection, worker)
-
-    def existing(self, connection: Connection, ids: Collection[str]) -> set[str]:
-        """See `Ledger`."""
-        return set(connection.execute(select(_SESSIONS.c.id).where(_SESSIONS.c.id.in_(ids))).scalars())
 
     # -- nodes --
 
@@ -151,7 +170,7 @@ class SqlSessionLedger:
         """See `Ledger`."""
         columns = (_SESSIONS.c.id, _SESSIONS.c.owner, _SESSIONS.c.epoch)
         found = connection.execute(select(*columns).where(_SESSIONS.c.id.in_(sessions)))
-        return {row.id: Fence(row.id, row.owner or "", row.epoch) for row in found}
+        return {row.id: Fence(row.id, row.owner or NOBODY, row.epoch) for row in found}
 
     def claim(self, connection: Connection, claim: Claim) -> list[Claimed]:
         """See `Ledger`. Names are looked for first: of those that are known, only they are read."""
@@ -183,12 +202,6 @@ class SqlSessionLedger:
         return or_(_SESSIONS.c.owner.is_(None), _SESSIONS.c.owner.not_in(_alive(connection, at)))
 
     # -- the inbox --
-
-    def leave(self, connection: Connection, letter: str, session: str, event: Event, at: datetime) -> None:
-        """See `Ledger`."""
-        if self.existing(connection, [session]):
-            values = {"id": letter, "session_id": session, "event": event_text(event), "at": at}
-            connection.execute(_ADD_LETTER[connection.dialect.name], values)
 
     def letters(self, connection: Connection, node: str, at: datetime) -> list[Letter]:
         """See `Ledger`."""
@@ -222,6 +235,28 @@ def session(connection: Connection, id: str) -> Session:
     if state is None:
         raise UnknownSession(f"there is no session {id!r}")
     return Session.from_json(state)
+
+
+def named(connection: Connection, name: str) -> Session:
+    """The session of this worker, or of this name, or the only one whose name begins or ends so; else
+    `UnknownSession`. A worker's is his open one, else his latest."""
+    found = of_worker(connection, name)
+    if found is not None:
+        return found
+    column, part = _SESSIONS.c.id, name.lower()  # LIKE of PostgreSQL tells capitals from small letters
+    fits = column.startswith(part, autoescape=True) | column.endswith(part, autoescape=True)
+    ids = connection.execute(select(column).where(fits).limit(6)).scalars().all() if name else []
+    if not ids:
+        raise UnknownSession(f"there is no session {name!r}, and no worker of this name has had one")
+    if len(ids) > 1 and name not in ids:
+        raise UnknownSession(f"{name!r} fits several sessions: {', '.join(ids)}")
+    return session(connection, name if name in ids else ids[0])
+
+
+def latest_sessions(connection: Connection, limit: int) -> list[Session]:
+    """Those that began last, open or not, newest first."""
+    query = select(_SESSIONS.c.state).order_by(_SESSIONS.c.started_at.desc(), _SESSIONS.c.id.desc()).limit(limit)
+    return [Session.from_json(state) for state in connection.execute(query).scalars()]
 
 
 def open_sessions(connection: Connection) -> list[Session]:
