@@ -5,10 +5,22 @@ from datetime import date, datetime
 from typing import Annotated, Literal, Self
 
 from dateutil.rrule import rrulestr
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from config.fields import UNSET, Name, Number, Numbers, Reference, Table, Whole, matching
+from config.fields import (
+    UNSET,
+    Name,
+    Number,
+    Numbers,
+    OptionalWebUrl,
+    Reference,
+    Secret,
+    Table,
+    Whole,
+    matching,
+    one_or_more,
+)
 from config.plans import LocalTime, TimeZone
 
 _RULE = re.compile(r"(?:RRULE:)?FREQ=(?:HOURLY|DAILY|WEEKLY|MONTHLY|YEARLY)(?:;[A-Z]+=[A-Z0-9,+-]+)*")
@@ -62,6 +74,28 @@ class CheckIn(Table):
     """Numbers of ours that workers dial."""
     spread_seconds: Number = Field(60.0, ge=0, le=600)
     """Over how many seconds those are spread that a roster makes due at one moment."""
+    memo_hours: Number = Field(12.0, ge=0.5, le=168)
+    """How long what a worker has said before he went in is kept, unless there is an alarm."""
+    transcriber: Annotated[tuple[str, ...], BeforeValidator(one_or_more)] = ()
+    """A program and its arguments, one of which holds `{file}`: it writes what is said there to its output."""
+    hook: OptionalWebUrl = Field(None, repr=False)
+    """Where an app hears of check-ins to come; may hold a secret of its own. None: nowhere."""
+    hook_secret: Secret = None
+    """With which what is sent there is signed."""
+
+    @field_validator("transcriber")
+    @classmethod
+    def _names_the_file(cls, command: tuple[str, ...]) -> tuple[str, ...]:
+        if command and not any("{file}" in argument for argument in command[1:]):
+            raise ValueError("has no {file} among its arguments: that is where the path of the sound goes")
+        return command
+
+    @model_validator(mode="after")
+    def _signs_what_it_sends(self) -> Self:
+        if (self.hook is None) != (self.hook_secret is None):
+            missing = "hook" if self.hook is None else "hook_secret"
+            raise PydanticCustomError("check_in", "hook and hook_secret belong together", {"key": missing})
+        return self
 
 
 class CheckInRules(Table):

@@ -101,7 +101,7 @@ class Messenger:
         """Try until it goes out, it cannot, it is too late, or nobody needs it any more."""
         for wait in (*WAITS, None):
             try:
-                return await _attempt(channel, message)
+                return await attempt(channel, message)
             except MessageFailed as error:
                 if wait is None or not error.retry_can_help:
                     raise
@@ -112,7 +112,8 @@ class Messenger:
         raise MessageFailed("the incident was over before it went out", retry_can_help=False)
 
 
-async def _attempt(channel: Channel, message: Message) -> Receipt:
+async def attempt(channel: Channel, message: Message) -> Receipt:
+    """Hand a message to its channel, once. Raises nothing but `MessageFailed`."""
     try:
         async with asyncio.timeout(PATIENCE):
             return await channel.send(message)

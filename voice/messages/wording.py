@@ -48,6 +48,7 @@ class Words:
 
     kinds: Mapping[str, str]
     message: Mapping[str, str]
+    check_in: Mapping[str, str]
     page: Mapping[str, str]
 
     def kind(self, kind: str) -> str:

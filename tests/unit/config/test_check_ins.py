@@ -39,6 +39,34 @@ def advised(settings: Settings) -> list[str]:
     return [line for line in advice(settings) if line.startswith(("workers", "check_ins", "rosters"))]
 
 
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        ('transcriber = ["hear", "it"]', "has no {file} among its arguments"),
+        ('hook = "https://app.example.org/x"', "hook_secret"),
+        ('hook_secret = "s3cret"', "check_in.hook"),
+        ('hook = "ftp://x"\nhook_secret = "s3cret"', "is no URL of a web server"),
+        ("memo_hours = 0", "memo_hours"),
+    ],
+)
+def test_what_cannot_be_meant_of_memos_and_hooks_is_refused(tmp_path: Path, lines: str, told: str) -> None:
+    said = mistake(tmp_path, f"[check_in]\n{lines}\n")
+    assert told in said
+    assert "s3cret" not in said
+
+
+def test_memos_last_half_a_day_unless_it_is_said_otherwise(tmp_path: Path) -> None:
+    assert read(tmp_path, "").check_in.memo_hours == 12
+    text = '[check_in]\nmemo_hours = 24.0\ntranscriber = ["hear", "{file}"]\nhook = ""\n'
+    assert read(tmp_path, text).check_in.transcriber == ("hear", "{file}")
+
+
+def test_a_hook_that_anybody_can_read_is_pointed_out(tmp_path: Path) -> None:
+    for url, is_told in (("http://app.example.org/x", True), ("https://app.example.org/x", False)):
+        settings = read(tmp_path, f'[check_in]\nhook = "{url}"\nhook_secret = "s3cret"\n')
+        assert any(line.startswith("check_in.hook: over http") for line in advice(settings)) is is_told
+
+
 def test_everything_can_be_said(tmp_path: Path) -> None:
     settings = read(
         tmp_path,

@@ -67,7 +67,8 @@ def test_a_name_cannot_add_lines_to_a_message() -> None:
 def test_every_language_says_the_same(language: Language) -> None:
     ours, english = words(language), words("en")
     assert {kind.value for kind in Kind} == set(ours.kinds)
-    for table, model in ((ours.message, english.message), (ours.page, english.page)):
+    for name in ("message", "check_in", "page"):
+        table, model = getattr(ours, name), getattr(english, name)
         assert {key: fields(line) for key, line in table.items()} == {key: fields(line) for key, line in model.items()}
 
 
