@@ -44,6 +44,37 @@ async def test_a_crash_while_a_phone_rings(tale: Tale) -> None:
 
 
 @tale(IN_TURN)
+async def test_who_picks_up_a_call_of_the_dead_process_is_not_left_with_a_silent_line(tale: Tale) -> None:
+    """While nobody was there his telephone repeats that he answers; the next process ends that call, and rings anew."""
+    await tale.alarm()
+    await tale.phone("anna").rings_within("1s").waits(5)
+    old = tale.phone("anna").in_call(1)
+    stage = tale.world.stage
+    await stage.kill()
+    old.call.pick_up()
+    await asyncio.sleep(1)
+    await stage.restart()
+    await old.stops_within("4s")
+    assert stage.service.endpoint.counters.orphans == 1
+    await tale.phone("anna").rings_within("3s").takes_it()
+    await tale.is_taken_by("contact:anna")
+
+
+@tale(IN_TURN)
+async def test_who_picks_up_the_call_of_the_dead_process_while_the_next_one_rings_him(tale: Tale) -> None:
+    """Two calls ring; he takes the wrong one."""
+    await tale.alarm()
+    await tale.phone("anna").rings_within("1s").waits(5)
+    old = tale.phone("anna").in_call(1)
+    await tale.world.stage.crash()
+    await tale.until(lambda: len(tale.phone("anna").line.calls) == 2, NEXT_ACTION, "nobody was called")
+    old.call.pick_up()
+    await old.stops_within("1s")
+    await tale.phone("anna").rings_within("1s").takes_it()
+    await tale.is_taken_by("contact:anna")
+
+
+@tale(IN_TURN)
 async def test_a_crash_in_the_middle_of_the_question(tale: Tale) -> None:
     await tale.alarm()
     await tale.phone("anna").rings_within("1s").answers().waits(3)

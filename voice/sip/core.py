@@ -83,6 +83,8 @@ class Counters:
     retransmissions_in: int = 0
     retransmissions_out: int = 0
     stray_responses: int = 0
+    orphans: int = 0
+    """Calls of a process before this one that were answered, and hung up."""
     stray_acks: int = 0
     overloaded: int = 0
 

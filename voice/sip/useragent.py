@@ -59,6 +59,7 @@ from voice.sip.registrar import Registrar
 from voice.sip.routing import NextHop, Paths, plan_route
 from voice.sip.server_transactions import ServerTransaction
 from voice.sip.session import InviteSession
+from voice.sip.strays import Strays
 from voice.sip.timers import TimerQueue, Timing
 from voice.sip.transactions import (
     Input,
@@ -124,6 +125,7 @@ class UserAgent:
         self._clients: dict[Key, ClientTransaction] = {}
         self._dialogs: dict[DialogKey, tuple[Dialog, InviteSession]] = {}
         self._registering: dict[tuple[str, str], _Numbers] = {}
+        self._strays = Strays(self)
         self._inbound = Inbound(self, registrar=registrar, authenticator=authenticator, limits=limits or Limits())
 
     # -- input --
@@ -144,7 +146,7 @@ class UserAgent:
             self._inbound.not_understood(error, flow)
             return
         if isinstance(message, Response):
-            self._response(message)
+            self._response(message, flow)
         else:
             try:
                 self._inbound.receive(message, flow)
@@ -276,17 +278,19 @@ class UserAgent:
 
     # -- responses --
 
-    def _response(self, response: Response) -> None:
+    def _response(self, response: Response, flow: Flow) -> None:
         """Section 18.1.2. The branch is the proof that it is ours: nobody guesses 80 random bits."""
         values = response.headers.getlist("Via")
-        transaction = None
-        # 8.1.3.3: with more than one Via it was misrouted, and is discarded.
-        if len(values) == 1 and ("," not in values[0] or len(split_list(values[0])) == 1):
-            transaction = self._clients.get(client_key(top_via(response), cseq(response)[1]))
-        if transaction is None:
-            self.counters.stray_responses += 1
-        else:
+        if len(values) != 1 or ("," in values[0] and len(split_list(values[0])) != 1):
+            self.counters.stray_responses += 1  # 8.1.3.3: it was misrouted, and is discarded
+            return
+        via = top_via(response)
+        transaction = self._clients.get(client_key(via, cseq(response)[1]))
+        if transaction is not None:
             transaction.receive(response)
+            return
+        self.counters.stray_responses += 1
+        self.counters.orphans += self._strays.end(response, via, flow)
 
     # -- for transactions and sessions (the protocol `Core`) --
 
