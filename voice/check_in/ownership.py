@@ -60,6 +60,7 @@ class Ownership:
         """Since when every look found the lease of this node to hold; None while one does not."""
         self._unsure = True
         """The store may hold sessions for this node that it does not have: at start, and after a claim failed."""
+        self._claiming = asyncio.Lock()
         self._ready = asyncio.Event()
 
     def doubt(self) -> None:
@@ -78,23 +79,26 @@ class Ownership:
             self._every(STRAYS_INTERVAL, self._look_for_strays),
         )
 
-    async def claim(self, claim: Claim) -> int:
-        """Take sessions up; returns how many there were. Raises `StoreUnavailable`."""
-        try:
-            claimed = await self._ledger.run(partial(self._ledger.claim, claim=claim))
-        except BaseException:  # it may have been done all the same
-            self._unsure = True
-            raise
-        if claimed:
-            if orphaned := sum(item.epoch > 1 for item in claimed):
-                log.warning("sessions of check-ins taken up", sessions=orphaned)
-            self._callbacks.taken_up(claimed)
-        return len(claimed)
-
     async def fetch(self, session: str) -> None:
         """Take up a session that has ended, if it is not another node's. Raises `StoreUnavailable`."""
-        known = frozenset(self._callbacks.known())
-        await self.claim(Claim(self._node, self._clock.wall(), known, own=True, session=session))
+        await self._claim(own=True, session=session)
+
+    async def _claim(self, *, own: bool, orphans: bool = True, session: str | None = None) -> bool:
+        """Take sessions up, one claim at a time: what one took up, the next one knows. Returns whether there may be
+        more. Raises `StoreUnavailable`."""
+        async with self._claiming:
+            known, at = frozenset(self._callbacks.known()), self._clock.wall()
+            claim = Claim(self._node, at, known, own=own, orphans=orphans, session=session)
+            try:
+                claimed = await self._ledger.run(partial(self._ledger.claim, claim=claim))
+            except BaseException:  # it may have been done all the same
+                self._unsure = True
+                raise
+            if orphaned := sum(item.epoch > 1 for item in claimed):
+                log.warning("sessions of check-ins taken up", sessions=orphaned)
+            if claimed:
+                self._callbacks.taken_up(claimed)
+            return len(claimed) >= claim.limit
 
     async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
         down = False
@@ -137,11 +141,8 @@ class Ownership:
 
     async def _take_up(self, *, own: bool, orphans: bool) -> None:
         self._unsure = False
-        while True:
-            known = frozenset(self._callbacks.known())
-            claim = Claim(self._node, self._clock.wall(), known, own=own, orphans=orphans)
-            if await self.claim(claim) < claim.limit:
-                break
+        while await self._claim(own=own, orphans=orphans):
+            pass
         if own:
             self._ready.set()
 

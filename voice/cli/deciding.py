@@ -33,16 +33,16 @@ UNRESOLVED = frozenset(State) - {State.RESOLVED}
 
 
 def resolve(options: Namespace, settings_of: SettingsOf) -> int:
-    event = Resolved(_ourselves(), options.reason, options.note)
+    event = Resolved(ourselves(), options.reason, options.note)
     return _leave(options, settings_of, event, UNRESOLVED, f"resolved: {options.reason.value}")
 
 
 def reopen(options: Namespace, settings_of: SettingsOf) -> int:
-    return _leave(options, settings_of, Reopened(_ourselves()), {State.RESOLVED}, "open again, and rings")
+    return _leave(options, settings_of, Reopened(ourselves()), {State.RESOLVED}, "open again, and rings")
 
 
 def safe(options: Namespace, settings_of: SettingsOf) -> int:
-    event = WorkerSafe(f"{options.proof}, noted by {_ourselves()}")
+    event = WorkerSafe(f"{options.proof}, noted by {ourselves()}")
     return _leave(options, settings_of, event, UNRESOLVED, "noted as safe; it stays open until somebody resolves it")
 
 
@@ -58,9 +58,9 @@ def _leave(options: Namespace, settings_of: SettingsOf, event: Event, wanted: Co
             raise LifecycleError(f"incident {row.id} is {row.state.replace('_', ' ')} already")
         if not known:
             raise ConfigurationError(f"incident {row.id} is older than escalations: `earshot serve` takes it up")
-        with _writing(url) as writing:
-            escalations.leave(writing, letter, row.id, event, now)
-        read = _wait(connection, letter)
+        with writing(url) as written:
+            escalations.leave(written, letter, row.id, event, now)
+        read = wait_until(connection, lambda: escalations.is_answered(connection, letter))
     if read:
         print(f"incident {row.id}: {done}")
     else:
@@ -68,12 +68,12 @@ def _leave(options: Namespace, settings_of: SettingsOf, event: Event, wanted: Co
     return 0
 
 
-def _wait(connection: Connection, letter: str) -> bool:
-    """Whether the service read the letter in time."""
+def wait_until(connection: Connection, answered: Callable[[], bool]) -> bool:
+    """Whether the service read the letter in time. Each look is a transaction of its own."""
     deadline = time.monotonic() + PATIENCE
     while True:
         with connection.begin():
-            if escalations.is_answered(connection, letter):
+            if answered():
                 return True
         if time.monotonic() >= deadline:
             return False
@@ -81,7 +81,7 @@ def _wait(connection: Connection, letter: str) -> bool:
 
 
 @contextmanager
-def _writing(url: str) -> Iterator[Connection]:
+def writing(url: str) -> Iterator[Connection]:
     """One transaction beside the service that has the database."""
     found = database(url)
     try:
@@ -91,7 +91,7 @@ def _writing(url: str) -> Iterator[Connection]:
         raise StoreUnavailable(f"{found.name} cannot be written: {reason(error)}") from error
 
 
-def _ourselves() -> str:
+def ourselves() -> str:
     """Who does it, for the timeline."""
     try:
         return f"shell:{getpass.getuser()}"

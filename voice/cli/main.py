@@ -16,7 +16,7 @@ from typing import NoReturn
 from config.settings import Settings, load
 from ivr.charts import DIALOGUES
 from ivr.prompts import LANGUAGES
-from voice.cli import commands, deciding, pins, planning, speaking
+from voice.cli import asking, commands, deciding, pins, planning, sessions, speaking
 from voice.errors import EarshotError
 from voice.incidents.lifecycle import Reason, State
 
@@ -35,10 +35,13 @@ examples:
   earshot play 1k3x9a0q                   hear what the device sent
   earshot play 1k3x9a0q --export a.wav    the same as a file for any player
   earshot verify 1k3x9a0q                 is its timeline as it was written?
+  earshot sessions                        who is asked whether he is well, and when next
+  earshot start-session anna --for 2h --every 30m    have Anna asked, from now on
+  earshot session anna --log              what happened in her session
   earshot say --language nl accept.take key=4     hear a prompt of the telephone dialogues
   earshot hash-pin                        make of a PIN what the configuration keeps of it
 
-Incidents can be named by the first or last few characters of their name.
+Incidents and sessions can be named by the first or last few characters of their name, a session by its worker.
 EARSHOT_CONFIG names a configuration too; EARSHOT_SIP__UDP and the like set single keys.
 """
 
@@ -131,12 +134,42 @@ def _parser() -> Parser:
     played = add("play", "play what the device of an incident sent", commands.play)
     played.add_argument("incident", metavar="ID")
     played.add_argument("--export", type=Path, metavar="FILE.wav", help="write a PCM WAV file instead of playing")
+    played.add_argument("--memo", action="store_true", help="what the worker had said before the alarm, instead")
 
     traced = add("trace", "show the signalling of a call as a ladder", commands.trace)
     traced.add_argument("call_id", metavar="CALL-ID")
 
     verified = add("verify", "check that a timeline is as it was written", commands.verify)
     verified.add_argument("incident", metavar="ID|FILE.json", help="an incident, or what `incident ID --json` printed")
+
+    timed = add("sessions", "list the check-ins that are under way, the next one first", sessions.sessions)
+    timed.add_argument("--all", action="store_true", help="also sessions that have ended, newest first")
+    timed.add_argument("--limit", type=int, default=50, metavar="N", help="with --all: how many at most (50)")
+    timed.add_argument("--json", action="store_true", help="for programs")
+
+    one = add("session", "show how a session of check-ins stands", sessions.session)
+    one.add_argument("session", metavar="WORKER|ID", help="a worker's open session, or else his latest; or one by name")
+    one.add_argument("--log", action="store_true", help="all that happened in it; this cannot be altered afterwards")
+    one.add_argument("--json", action="store_true", help="for programs")
+    one.add_argument(
+        "--evidence",
+        action="store_true",
+        help="tell a confirmation under duress from another one: for investigators, never on a screen that others see",
+    )
+
+    started = add("start-session", "have a worker asked whether he is well, from now on", asking.start)
+    started.add_argument("worker", metavar="WORKER", help="his id in the configuration")
+    started.add_argument("--for", dest="lasting", required=True, metavar="DURATION", help="how long, such as 2h")
+    started.add_argument("--every", metavar="DURATION", help="time between check-ins, such as 30m (by his rules)")
+    started.add_argument("--key", metavar="TEXT", help="a name of yours: the same command again starts nothing new")
+
+    longer = add("extend-session", "let a session end later; the next check-in stays as it is", asking.extend)
+    longer.add_argument("session", metavar="WORKER|ID")
+    longer.add_argument("--by", metavar="DURATION", help="such as 15m (by its rules)")
+    longer.add_argument("--key", metavar="TEXT", help="a name of yours: the same command again changes nothing")
+
+    over = add("end-session", "end a session: the worker is asked no more", asking.end)
+    over.add_argument("session", metavar="WORKER|ID")
 
     said = add("say", "say a prompt as it is heard on the telephone; without one, list them", speaking.say)
     said.add_argument("prompt", nargs="?", metavar="PROMPT", help="such as accept.take")
@@ -149,6 +182,7 @@ def _parser() -> Parser:
     charted.add_argument("name", choices=sorted(DIALOGUES), metavar="NAME", help=", ".join(sorted(DIALOGUES)))
     charted.add_argument("--graph", action="store_true", help="as a Mermaid flow chart")
     charted.add_argument("--language", choices=LANGUAGES, default="en", help="en if not said otherwise")
+
 
     add("hash-pin", "make of a PIN what the configuration keeps of it", pins.hash_pin, configured=False)
 

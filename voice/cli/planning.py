@@ -121,7 +121,7 @@ def simulate(options: Namespace, settings_of: SettingsOf) -> int:
     named = [*options.busy, *([options.taken_by] if options.taken_by else [])]
     for contact in named:
         _one_of(frozen.contacts, contact, "contact", f"contacts in plan {options.plan!r}")
-    limit = _span(options.lasting) if options.lasting else LIMIT
+    limit = span(options.lasting) if options.lasting else LIMIT
     opened_at = _moment(options.since, zone, datetime.now(UTC))
     behaviour = Behaviour(options.taken_by, frozenset(options.busy), operators=bool(settings.operators))
     story = play(frozen, opened_at, behaviour, limit, stops=options.lasting is None)
@@ -234,7 +234,8 @@ _SPAN = re.compile(r"(\d{1,6})(s|m|h)")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours"}
 
 
-def _span(text: str) -> timedelta:
+def span(text: str) -> timedelta:
+    """A duration as one types it: `90s`, `30m`, `2h`."""
     found = _SPAN.fullmatch(text)
     span = timedelta(**{_UNITS[found[2]]: int(found[1])}) if found else timedelta()
     if not timedelta() < span <= LONGEST:

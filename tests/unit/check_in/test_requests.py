@@ -41,8 +41,8 @@ class Office:
         self._connected = Connected(self.world.database)
         self.requests = Requests(MemorySessionLedger(self._connected, sole=False), SETTINGS)
 
-    def runs(self, node: str) -> CheckInProcess:
-        process = self.world.process(node)
+    def runs(self, node: str, **ways: Any) -> CheckInProcess:
+        process = self.world.process(node, **ways)
         process.start()
         return process
 
@@ -101,6 +101,17 @@ async def test_a_session_that_is_asked_for_while_no_service_runs_waits_for_one()
     office.processes.append(office.runs("a"))
     await asyncio.sleep(2.0)
     assert office.have(asked) == ["a"]
+
+
+@virtually
+async def test_what_a_node_finds_by_its_letter_and_by_itself_it_takes_up_once() -> None:
+    office = Office("")
+    asked = await office.starts()
+    delays = iter((0.0, 0.0, 0.0, 0.0, 0.5))  # it finds the letter before it is told what it has taken up
+    office.processes.append(office.runs("a", delay=lambda: next(delays, 0.0)))
+    await asyncio.sleep(5.0)
+    assert office.have(asked) == ["a"]
+    assert office.world.tables.sessions[asked.session.id].epoch == 1
 
 
 @virtually
