@@ -5,6 +5,7 @@ not and silence end with the same words. Then `INBOUND`, the menu. As after a ch
 once an entry was accepted: when the worker says nothing more, the line is silent and his to end.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -254,10 +255,14 @@ async def prepare(voice: Voice, worker: str = "") -> None:
     await render(voice, dict.fromkeys(SIGN_IN.prompts + INBOUND.prompts), {"worker": worker})
 
 
-async def attend(phone: Phone, voice: Voice, desk: Desk, worker: str = "") -> Visit:
-    """Lead a worker's call. `worker`: the name of who seems to call, for the greeting."""
+async def attend(
+    phone: Phone, voice: Voice, desk: Desk, worker: str = "", *, known: Callable[[], Voice] | None = None
+) -> Visit:
+    """Lead a worker's call. `worker`: the name of who seems to call, for the greeting. `known`: asked how he is spoken
+    to, once he has signed in; None: as before."""
     signed = await converse(SIGN_IN, phone, voice, values={"worker": worker}, desk=desk)
     if signed.outcome != "accepted" or signed.hung_up:
         return Visit(signed.outcome == "accepted", signed.hung_up, signed.language, signed.wrong_keys)
-    visit = await converse(INBOUND, phone, voice.in_language(signed.language), desk=desk)
+    spoken = (known() if known is not None else voice).in_language(signed.language)
+    visit = await converse(INBOUND, phone, spoken, desk=desk)
     return Visit(True, visit.hung_up, visit.language, signed.wrong_keys)

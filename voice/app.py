@@ -9,6 +9,7 @@ import gc
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -16,9 +17,11 @@ import structlog
 
 from config.models import Operator, Settings
 from ivr.cache import CachedSpeaker
+from ivr.transcribing import transcriber
 from voice.alarm import Desk, call_back
 from voice.assembly import EscalationDesk
 from voice.call import Calls
+from voice.check_in_desk import CheckInDesk
 from voice.contacts import Contacts
 from voice.directory import Directory
 from voice.errors import ConfigurationError, StoreUnavailable
@@ -34,6 +37,7 @@ from voice.logs import set_up_logging
 from voice.media.clock import MediaClock
 from voice.media.recorder import Recorder
 from voice.media.room import Room
+from voice.memos import Memos
 from voice.messages.links import PREFIX
 from voice.metrics import Metrics
 from voice.operators import Operators
@@ -124,6 +128,15 @@ class Service:
             settings.sip.realm,
             Interlock(settings.emergency.armed, settings.emergency.numbers),
         )
+        self.memos = Memos(
+            outside.store,
+            self.journal,
+            clock,
+            settings.recordings.directory,
+            outside.in_thread,
+            lasts=timedelta(hours=settings.check_in.memo_hours),
+            transcribe=transcriber(settings.check_in.transcriber),
+        )
         self.legs = Legs(settings, self.recorder, self.journal, clock, rng)
         self.trunks = Trunks(settings.trunks, self.endpoint, rng)
         self.escalation_desk = EscalationDesk(self, outside, sole=outside.sole)
@@ -155,12 +168,15 @@ class Service:
                 confirm_emergency=self.escalation_desk.emergency.confirm,
                 heard=self.heard,
                 spawn=self.spawn,
+                memo=self.escalation_desk.memo,
             ),
             spawn=self.spawn,
         )
+        self.check_in_desk = CheckInDesk(self, outside)
         self.switchboard = Switchboard(
             desk=self.desk,
             operators=self.operators,
+            workers=self.check_in_desk.calls,
             registrar=self.registrar,
             authenticator=self.authenticator,
             rate_limit=RateLimit(settings.sip.rate_limit_per_minute),
@@ -182,6 +198,8 @@ class Service:
         self.spawn(self._keep_house())
         self.spawn(self.trunks.run())
         self.spawn(self.escalations.run())
+        self.check_in_desk.start()
+        self.spawn(self.memos.run())
         if isinstance(speaker := self.outside.speech.speaker, CachedSpeaker):
             self.spawn(speaker.tidy())
         if self.outside.subscriptions is not None:
@@ -190,6 +208,7 @@ class Service:
     async def stop(self) -> None:
         """End every leg, write what is left, close. Incidents that are open stay open."""
         await self.trunks.stop()
+        self.check_in_desk.close()
         self.operators.stop()  # first: operators who are let go would be rung anew
         for call in list(self.calls.live):
             call.hang_up("service stops")
@@ -215,6 +234,7 @@ class Service:
         """Stop as a killed process does: not a word to anybody, nothing completed. For stories of crashes."""
         self.journal.abandon()
         self.escalations.close()
+        self.check_in_desk.close()
         self.switchboard.close(in_order=False)
         await self.endpoint.close()
         for call in list(self.calls.live):
@@ -344,7 +364,6 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
     Raises `ConfigurationError` with one clear line for everything that a person has to mend first.
     """
     raise_file_limit()
-    _refuse_what_is_not_built(settings)
     with sole_use(settings.store.url):
         outside = real(settings, asyncio.get_running_loop())
         if not outside.sole:
@@ -362,20 +381,6 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
             await service.stop()
             if http:
                 http.close()
-
-
-def _refuse_what_is_not_built(settings: Settings) -> None:
-    """Who configures check-ins relies on them. This version knows when they are due, and does not call workers yet."""
-    used = {
-        "rosters": bool(settings.rosters),
-        "check_in.numbers": bool(settings.check_in.numbers),
-        "check_ins": bool(settings.check_ins),
-    }
-    if wanted := [key for key, there in used.items() if there]:
-        raise ConfigurationError(
-            f"{', '.join(wanted)}: this version does not call workers for check-ins yet; take them out of the "
-            "configuration, and have them made by other means"
-        )
 
 
 def _keep_the_collector_short() -> None:

@@ -147,8 +147,12 @@ class ContactSession:
         await self._say(Says.MENU)
 
     async def toggle_talk(self) -> None:
-        """1: the worker hears the contact, or does not any more. Without a call with the device it is called back."""
+        """1: the worker hears the contact, or does not any more. Without a call with the device it is called
+        back; on the line of a silent alarm nobody may be heard."""
         on = self.member.voice is not Voice.TALK
+        if on and self.incident.deaf:
+            await self._say(Says.UNAVAILABLE)
+            return
         if on and not self.incident.connected:
             await self._call_back()
             return

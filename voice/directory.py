@@ -69,6 +69,7 @@ class Directory:
         for device in settings.devices:
             for number in device.numbers:
                 self._numbers[normal_number(number)] = device
+        self._check_in_numbers = {normal_number(number) for number in settings.check_in.numbers}
         self._secrets = {d.username: d.password for d in settings.devices if d.username and d.password}
         self._secrets |= {o.username: o.password for o in settings.operators if o.username and o.password}
 
@@ -120,6 +121,12 @@ class Directory:
         if trusted:
             yield "asserted", claims.asserted
         yield "from", (claims.from_user,)
+
+    def is_for_workers(self, claims: Claims) -> bool:
+        """Whether a worker calls a number for check-ins. A device that does so raises an alarm: it must never speak."""
+        dialled = normal_number(claims.dialled)
+        names = (claims.from_user, claims.verified or "", claims.registered or "")
+        return dialled in self._check_in_numbers and not any(name and self.device(name) for name in names)
 
     def kind(self, dialled: str, caller: Caller) -> Kind:
         """`unidentified` for an unknown caller; else the kind of the dialled number; else the device's own."""

@@ -159,6 +159,7 @@ class DeviceLeg(Leg):
 
     role = Role.DEVICE
     inband_dtmf = False
+    _member: Member | None = None
 
     def attach(self, call: Call, incident: LiveIncident) -> None:
         """Keep what the device says, from its first sample on, and let it be heard."""
@@ -176,7 +177,8 @@ class DeviceLeg(Leg):
     def leave(self, incident: LiveIncident) -> None:
         """The leg is gone."""
         incident.device_calls.pop(self.id, None)
-        incident.room.leave(self._member)
+        if self._member is not None:
+            incident.room.leave(self._member)
 
     def _let_hear(self, call: Call, incident: LiveIncident) -> None:
         if call.media.received is not None:
@@ -200,11 +202,6 @@ class WorkerLeg(DeviceLeg):
     on_quiet: Callable[[], object] = staticmethod(lambda: None)
     """Called when nothing comes from the telephone any more."""
 
-    @property
-    def is_kept(self) -> bool:
-        """Whether it is the call of an alarm."""
-        return self.incident is not None
-
     def speak(self) -> None:
         """He hears what the dialogue plays."""
         self.gate.set(True)
@@ -212,10 +209,6 @@ class WorkerLeg(DeviceLeg):
     def fall_silent(self) -> None:
         """He hears nothing more, whoever talks: somebody beside him could hear it, too."""
         self.gate.seal()
-
-    def ended(self, end: CallEnd) -> None:
-        if self.is_kept:
-            super().ended(end)
 
     def _notice(self, notice: Notice) -> None:
         super()._notice(notice)

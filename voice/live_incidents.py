@@ -119,6 +119,11 @@ class LiveIncident:
         return bool(self.device_calls)
 
     @property
+    def deaf(self) -> bool:
+        """Whether the worker is on a line on which nobody may ever be heard: a silent alarm's."""
+        return bool(self.device_calls) and self.device_calls.keys() <= self.kept_lines
+
+    @property
     def heard(self) -> bool:
         """Whether anything comes from the device now, be it silence. A call whose device died still looks up."""
         return any(call.media.quiet_for < DEAD_AIR for call in self.device_calls.values())

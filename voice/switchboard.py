@@ -1,4 +1,5 @@
-"""Where an INVITE goes: an operator's request, or an alarm. When in doubt it is an alarm.
+"""Where an INVITE goes: an operator's request, a worker who wants to speak with the service, or an alarm. When in
+doubt it is an alarm.
 
 Operators listen to what workers say, so they are always authenticated. Devices raise alarms, so they are answered
 whatever they can prove: a device with a password is challenged outside trusted networks, and if it cannot answer
@@ -6,7 +7,7 @@ the challenge its call is taken as unidentified rather than lost.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -30,12 +31,21 @@ class OperatorRequests(Protocol):
     def incoming(self, session: InviteSession, operator: Operator, dialled: str) -> None: ...
 
 
+class WorkerRequests(Protocol):
+    """Who speaks with workers."""
+
+    async def take(self, session: InviteSession, numbers: Sequence[str]) -> None:
+        """Answer a worker's call; `numbers`: those that it may come from."""
+        ...
+
+
 @dataclass(slots=True)
 class Switchboard:
     """Routes each INVITE. The order of questions in `incoming_call` is the policy."""
 
     desk: Desk
     operators: OperatorRequests
+    workers: WorkerRequests
     registrar: Registrar
     authenticator: Authenticator
     rate_limit: RateLimit
@@ -65,6 +75,12 @@ class Switchboard:
 
         caller = self.desk.directory.identify(claims)
         trusted = self.desk.directory.trusts(claims.source)
+        if self.desk.directory.is_for_workers(claims):
+            if not trusted and not self.rate_limit.allows(claims.source, now):
+                self._turn_away(session)
+            else:
+                self.spawn(self.workers.take(session, (claims.from_user, *(claims.asserted if trusted else ()))))
+            return
         if caller.device and caller.device.challenge and caller.device.password and not trusted:
             attempt = (claims.source, claims.from_user)
             if caller.proof == "from" and (proof is None or (isinstance(proof, Refused) and proof.stale)):
@@ -75,10 +91,13 @@ class Switchboard:
             if caller.proof == "from":
                 caller = Caller(None, None, "none", claims.from_user)  # a wrong password proves nothing
         if caller.device is None and not trusted and not self.rate_limit.allows(claims.source, now):
-            self.desk.metrics.rate_limited.inc()
-            session.reject(503, (("Retry-After", "10"),))
+            self._turn_away(session)
             return
         self._raise(session, caller, claims, now)
+
+    def _turn_away(self, session: InviteSession) -> None:
+        self.desk.metrics.rate_limited.inc()
+        session.reject(503, (("Retry-After", "10"),))
 
     def _raise(self, session: InviteSession, caller: Caller, claims: Claims, now: float, *, gone: bool = False) -> None:
         alarm = Alarm(session, caller, claims.dialled, claims.source, received_at=now, gone=gone)

@@ -170,6 +170,10 @@ class CheckIns:
         """How many are open in this node."""
         return len(self._workers)
 
+    def now(self) -> datetime:
+        """The moment on the clock of sessions."""
+        return self._clock.now()
+
     def wall(self, moment: datetime) -> datetime:
         """A moment of a session as people read it off the clock now: somebody may have set it since."""
         return moment + (self._clock.wall() - self._clock.now())

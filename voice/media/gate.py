@@ -59,7 +59,7 @@ class Gate:
         return self._open
 
     def set(self, open: bool) -> bool:
-        """Open or shut the gate. True when that changed anything; profile `full` never shuts, a sealed one never opens."""
+        """Open or shut it. True when that changed anything; profile `full` never shuts, a sealed gate never opens."""
         if open == self._open or self.profile is Profile.FULL or (open and self._sealed):
             return False
         self._open = open

@@ -8,7 +8,6 @@ import pytest
 from config.advice import advice
 from config.models import EVERYBODYS, Settings
 from config.settings import load
-from voice.app import running
 from voice.errors import ConfigurationError
 
 HASH = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$RdescudvJCsgt3ub+b1dWRWJTmaaJObG0Q8tF0Vx7yk"
@@ -195,10 +194,3 @@ def test_what_is_worth_a_second_look_is_told(tmp_path: Path) -> None:
         "workers: 'anna': has a PIN and no duress_pin: if he is forced to enter it, nobody knows",
         "workers: 'bob': has no PIN: he cannot do anything by calling check_in.numbers",
     ]
-
-
-async def test_a_service_that_cannot_call_workers_yet_refuses_to_be_relied_on(tmp_path: Path) -> None:
-    settings = Settings.model_validate({"check_ins": [{"id": "visits"}], "recordings": {"directory": str(tmp_path)}})
-    with pytest.raises(ConfigurationError, match="check_ins: this version does not call workers"):
-        async with running(settings):
-            pass
