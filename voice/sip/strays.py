@@ -11,6 +11,7 @@ shape of our names), what follows goes back to where the response came from and 
 
 import re
 from collections import OrderedDict
+from functools import partial
 
 from voice.ratelimit import RateLimit
 from voice.sip.core import Core
@@ -77,8 +78,11 @@ class Strays:
         while len(self._acks) > REMEMBERED:
             self._acks.popitem(last=False)
         core.transmit(data, flow)
-        core.timers.at(core.now + 2 * core.timing.timeout, lambda: self._acks.pop(dialog.key, None))
+        core.timers.at(core.now + 2 * core.timing.timeout, partial(self._forget, dialog.key))
         Outgoing(core, dialog.draft("BYE"), next_seq=dialog.next_seq, on_response=_ignored).start(flow)
+
+    def _forget(self, key: DialogKey) -> None:
+        self._acks.pop(key, None)
 
 
 def _is_answer(response: Response) -> bool:
