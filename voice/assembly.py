@@ -7,7 +7,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from voice.alarm import call_back
@@ -21,7 +20,6 @@ from voice.escalation.runner import Escalations, TakenUp
 from voice.escalation.state import Change, Phase, State
 from voice.incidents.lifecycle import State as Standing
 from voice.live_incidents import LiveIncident
-from voice.media.track import Track
 from voice.messages.links import Links
 from voice.messages.messenger import Messenger
 from voice.outbound import Outbound
@@ -88,7 +86,7 @@ class EscalationDesk:
                     ring_operators=self._ring_operators,
                     ask_emergency=self._ask_emergency,
                     duress=self._duress,
-                    memo=self._memo,
+                    memo=self.memo,
                     heard=service.heard,
                     spawn=service.spawn,
                 ),
@@ -144,16 +142,13 @@ class EscalationDesk:
         incident.note("duress_word", actor=actor)
         self._ring_operators(incident, actor)
 
-    async def _memo(self, incident: LiveIncident) -> bytes | None:
-        """The amber memo, where one was left."""
-        state = self.escalations.state(incident.id)
-        if state is None or state.facts.memo is None:
+    async def memo(self, incident: LiveIncident) -> bytes | None:
+        """The amber memo (A-law) that the worker had left when the incident was opened; None: there is none."""
+        if incident.worker is None:
             return None
-        recording = await self._outside.store.read(partial(rows.recording, recording_id=state.facts.memo))
-        if recording is None:
-            return None
-        track = await self._outside.in_thread(partial(Track.from_file, Path(recording.path), recording.started_at))
-        return bytes(track.read(0, track.end))
+        memos = self._service.memos
+        memo = await memos.newest(incident.worker.id, incident.opened_at)
+        return None if memo is None else await memos.clip(memo)
 
     # -- following the engine in memory --
 

@@ -15,6 +15,7 @@ from voice.escalation.events import EmergencyAsked, OperatorJoined, OperatorLeft
 from voice.incidents.lifecycle import REASON_KEYS, State
 from voice.live_incidents import LiveIncident
 from voice.media.listening import Listener
+from voice.media.player import Playback
 from voice.media.room import Member, Role, Voice
 from voice.media.tones import Sound, clip
 from voice.rtp.codecs import SAMPLE_RATE
@@ -25,6 +26,11 @@ REASON_SECONDS = 8.0
 """How long `#` waits for the reason code, and `8` for the second 8."""
 FAREWELL_SECONDS = 0.4
 """The last confirmation is heard out before the leg is ended."""
+
+
+async def _no_memo(incident: LiveIncident) -> bytes | None:
+    """Where no memos are kept."""
+    return None
 
 
 @dataclass(slots=True)
@@ -39,6 +45,8 @@ class SessionHooks:
     """The first audio of the incident reached a human, so many seconds after the alarm."""
     spawn: Callable[[Coroutine[Any, Any, Any]], object]
     """Runs something beside the session, supervised."""
+    memo: Callable[[LiveIncident], Awaitable[bytes | None]] = _no_memo
+    """The amber memo in A-law; None when there is none."""
 
 
 class ListeningSession:
@@ -60,6 +68,7 @@ class ListeningSession:
         self._hooks = hooks
         self._given_back = False
         self._asked = 0
+        self._memo: Playback | None = None
         self._listener = Listener(
             incident.audio, speed=speed, on_first_audio=self._first_audio, on_live=self._went_live
         )
@@ -80,8 +89,10 @@ class ListeningSession:
                 await self.press(digit)
 
     async def press(self, digit: str) -> None:
-        """One key."""
+        """One key. Any ends a memo: what it is answered with is heard at once."""
         action = self.KEYS.get(digit)
+        if self._memo is not None:
+            self._memo.stop()
         if action is None:
             self._sound(Sound.ERROR)
             return
@@ -129,6 +140,24 @@ class ListeningSession:
     async def _call_back(self) -> None:
         if not await self._hooks.call_back(self.incident, self.actor):
             self._sound(Sound.ERROR)
+
+    async def hear_memo(self) -> None:
+        """6: hear what the worker said before he went in. The alarm goes on behind it, fainter; any key ends it."""
+        memo = await self._hooks.memo(self.incident)
+        if memo is None:
+            self._sound(Sound.ERROR)
+            return
+        self.incident.note("memo_heard", {"leg": self.member.id}, actor=self.actor)
+        self.member.ducks = True
+        self._memo = self.member.tones.play(memo, self._memo_over)
+
+    def _memo_over(self, heard_out: bool) -> None:
+        self._memo = None
+        self.member.ducks = False
+
+    async def _tell_of_memo(self) -> None:
+        if await self._hooks.memo(self.incident) is not None:
+            self._sound(Sound.MEMO)
 
     async def mark(self) -> None:
         """7: mark this moment of the recording."""
@@ -178,6 +207,7 @@ class ListeningSession:
         "3": to_live,
         "4": toggle_confer,
         "5": call_device_back,
+        "6": hear_memo,
         "7": mark,
         "8": call_emergency,
         "9": ask_help,
@@ -192,7 +222,7 @@ class ListeningSession:
         self._sound(Sound.OPERATOR_JOINED)
 
     def join(self) -> None:
-        """He is in the room, and the incident has somebody."""
+        """He is in the room, and the incident has somebody. A sound tells him that there is a memo."""
         room, incident = self.incident.room, self.incident
         room.join(self.member)
         self.call.media.source = room.source_for(self.member)
@@ -201,6 +231,7 @@ class ListeningSession:
         waited = (incident.clock.now() - incident.opened_at).total_seconds()
         incident.note("operator_joined", {"leg": self.member.id, "after_s": round(waited, 2)}, actor=self.actor)
         incident.tell(OperatorJoined(self.operator.id, self.member.id))
+        self._hooks.spawn(self._tell_of_memo())
         if incident.state is State.OPEN:
             incident.change(State.ACKNOWLEDGED, actor=self.actor, detail={"proof": "answered as a known operator"})
         else:

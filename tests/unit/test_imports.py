@@ -31,6 +31,7 @@ SHELLS = {
     "ivr.espeak": "runs the speech engine",
     "ivr.runner": "leads conversations as time passes",
     "ivr.speech": "renders many prompts at once",
+    "ivr.transcribing": "runs the program that the configuration names for transcripts",
     "voice.media.clock": "the media clock stands on the event loop",
     "voice.media.disk": "writes to the disk",
     "voice.media.leg": "reads the clock of the event loop when an RTP session begins",

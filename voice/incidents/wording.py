@@ -103,8 +103,9 @@ class _Facts(dict[str, Any]):
         for key in ("pause", "follow_up"):
             if key in detail:
                 self[key] = f"{detail[key]:g}"
-        if "until" in detail:
-            self["until"] = f"{datetime.fromisoformat(str(detail['until'])).astimezone(names.zone):%H:%M:%S}"
+        for key in ("until", "made_at"):
+            if key in detail:
+                self[key] = f"{datetime.fromisoformat(str(detail[key])).astimezone(names.zone):%H:%M:%S}"
         for key in ("kind", "outcome", "cause", "reason"):
             if key in detail:
                 self[key] = str(detail[key]).replace("_", " ")
@@ -280,6 +281,7 @@ _TOLD: Mapping[str, str | Callable[[_Facts], str]] = {
     # contacts who took the alarm
     "contact_joined": "listens, {after_s} s after the alarm",
     "contact_left": "is off the call ({end})",
+    "amber_memo": "has a memo of {seconds} s, which the worker left at {made_at}",
     "memo_heard": "listens to the spoken memo",
     "passed_on": "passes the alarm on",
     "code_word_wrong": "gives a wrong code word; {left} tries are left",

@@ -46,6 +46,8 @@ class Sound(StrEnum):
     """The key means nothing here, or could not be obeyed."""
     OPERATOR_JOINED = "operator_joined"
     """Another operator listens too."""
+    MEMO = "memo"
+    """The worker left a memo: press 6 to hear it."""
 
 
 _MELODIES: dict[Sound, tuple[tuple[int, int], ...]] = {  # (Hz, ms); 0 Hz is a rest
@@ -63,6 +65,7 @@ _MELODIES: dict[Sound, tuple[tuple[int, int], ...]] = {  # (Hz, ms); 0 Hz is a r
     Sound.RESOLVED: ((523, 60), (659, 60), (784, 60), (1047, 100)),
     Sound.ERROR: ((220, 120), (0, 40), (220, 120)),
     Sound.OPERATOR_JOINED: ((700, 40), (0, 60), (900, 40), (0, 60), (700, 40)),
+    Sound.MEMO: ((580, 80), (0, 40), (870, 80), (580, 80)),
 }
 
 
