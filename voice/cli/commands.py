@@ -115,16 +115,17 @@ def play(options: Namespace, settings_of: SettingsOf) -> int:
     settings = settings_of(options)
     with reading(settings.store.url) as connection, connection.begin():
         row = rows.incident(connection, options.incident)
-        segments = playing.device_segments(connection, row.id, settings.recordings.directory)
+        found = playing.memo_segments if options.memo else playing.device_segments
+        segments = found(connection, row.id, settings.recordings.directory)
     if not segments:
-        raise ConfigurationError(f"incident {row.id} has no recording of its device")
+        raise ConfigurationError(f"incident {row.id} has no {'memo' if options.memo else 'recording of its device'}")
     for segment in segments:
         print(segment.path)
     if options.export is not None:
         seconds = playing.export(segments, options.export)
         print(f"{options.export}: {seconds:.1f} s, PCM, 8 kHz, mono")
         return 0
-    playing.play(segments, row.id)
+    playing.play(segments, row.id, option=" --memo" if options.memo else "")
     return 0
 
 

@@ -16,6 +16,7 @@ from voice.errors import ConfigurationError
 from voice.media.wav import read_layout
 from voice.rtp.codecs import ALAW_SILENCE, SAMPLE_RATE, audioop
 from voice.store import incidents as rows
+from voice.store import memos
 
 PLAYERS: Mapping[str, Sequence[str]] = {
     "ffplay": ("-nodisp", "-autoexit", "-loglevel", "error"),
@@ -50,6 +51,12 @@ def device_segments(connection: Connection, incident_id: str, directory: Path) -
     ]
 
 
+def memo_segments(connection: Connection, incident_id: str, directory: Path) -> list[Segment]:
+    """What the worker had said before the alarm."""
+    memo = memos.of_incident(connection, rows.incident(connection, incident_id))
+    return [] if memo is None else [Segment(_found(Path(memo.path), directory), memo.made_at)]
+
+
 def _found(path: Path, directory: Path) -> Path:
     """Where a recording was written or, if the folder was moved, its place in the folder of today."""
     parts = path.parts
@@ -70,14 +77,14 @@ def export(segments: Sequence[Segment], path: Path) -> float:
     return samples / SAMPLE_RATE
 
 
-def play(segments: Sequence[Segment], incident_id: str) -> None:
-    """Play with the first player that is installed.
+def play(segments: Sequence[Segment], incident_id: str, *, option: str = "") -> None:
+    """Play with the first player that is installed. `option`: by which the command line asked for these segments.
 
     Raises ConfigurationError when nothing was heard. Without a sound device ffplay says so at length and ends with
     exit code 0; that it did not take its time tells it from a player that played.
     """
     player = next((name for name in PLAYERS if shutil.which(name)), None)
-    instead = f"get the audio as a file with `earshot play {incident_id} --export FILE.wav`"
+    instead = f"get the audio as a file with `earshot play {incident_id}{option} --export FILE.wav`"
     if player is None:
         raise ConfigurationError(
             f"no player found ({', '.join(PLAYERS)}): install one (apt install ffmpeg), or {instead}"

@@ -21,8 +21,9 @@ from voice.escalation.state import State as Escalation
 from voice.incidents.lifecycle import State
 from voice.incidents.timeline import Entry, timestamp
 from voice.incidents.wording import ALARMING, Names, what, who
-from voice.store import escalations
+from voice.store import escalations, memos
 from voice.store import incidents as rows
+from voice.store.memos import Memo
 from voice.store.rows import IncidentRow, LegRow, RecordingRow
 
 STYLE = {
@@ -34,7 +35,7 @@ STYLE = {
 RED = "bold red"
 
 
-def plain(row: IncidentRow | LegRow | RecordingRow | Entry) -> dict[str, Any]:
+def plain(row: IncidentRow | LegRow | RecordingRow | Entry | Memo) -> dict[str, Any]:
     """A row as JSON values."""
     return {field.name: _plain(getattr(row, field.name)) for field in fields(row)}
 
@@ -55,6 +56,7 @@ class Story:
     recordings: Sequence[RecordingRow]
     linked: Sequence[str]
     escalation: Escalation | None = None
+    memo: Memo | None = None
 
     def plain(self) -> dict[str, Any]:
         return plain(self.incident) | {
@@ -63,6 +65,7 @@ class Story:
             "last_hash": self.timeline[-1].hash if self.timeline else None,
             "legs": [plain(leg) for leg in self.legs],
             "recordings": [plain(recording) for recording in self.recordings],
+            "memo": plain(self.memo) if self.memo else None,
         }
 
     def table(self, settings: Settings) -> RenderableType:
@@ -77,7 +80,21 @@ class Story:
                 Text(who(entry.actor, names), style="bold"),
                 _said(entry, names),
             )
-        return Group(headline(self.incident, settings, self.escalation), happened, self._calls(names))
+        return Group(headline(self.incident, settings, self.escalation), *self._memo(), happened, self._calls(names))
+
+    def _memo(self) -> Iterator[Text]:
+        """What the worker had said before: the first thing that is read."""
+        if self.memo is None:
+            return
+        words = {None: "", "": ", in which no words were understood"}.get(self.memo.transcript, ":")
+        yield Text(
+            f"Amber memo of {_elapsed(timedelta(seconds=self.memo.seconds))}, "
+            f"{_elapsed(self.incident.opened_at - self.memo.made_at)} before the alarm "
+            f"(`earshot play {self.incident.id} --memo`){words}",
+            "yellow",
+        )
+        if self.memo.transcript:
+            yield Text(f"  “{' '.join(self.memo.transcript.split())}”", "yellow")
 
     def _calls(self, names: Names) -> Table:
         calls = _table("call of", "from", "until", "Call-ID (for `earshot trace`)")
@@ -154,13 +171,15 @@ def _on(leg: LegRow, names: Names) -> str:
 
 def story(connection: Connection, incident_id: str) -> Story:
     """All that the store has on an incident."""
+    row = rows.incident(connection, incident_id)
     return Story(
-        incident=rows.incident(connection, incident_id),
+        incident=row,
         timeline=rows.timeline(connection, incident_id),
         legs=rows.legs(connection, incident_id),
         recordings=rows.recordings(connection, incident_id),
         linked=rows.linked(connection, incident_id),
         escalation=escalations.escalation(connection, incident_id),
+        memo=memos.of_incident(connection, row),
     )
 
 

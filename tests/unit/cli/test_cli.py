@@ -15,8 +15,9 @@ from voice.incidents.kinds import Kind
 from voice.incidents.lifecycle import Reason, State
 from voice.media.wav import Origin, header
 from voice.rtp.codecs import ALAW_SILENCE
-from voice.store import Store
+from voice.store import Store, memos
 from voice.store import incidents as rows
+from voice.store.memos import Memo
 
 AT = datetime(2026, 3, 1, 9, 15, 27, 123456, UTC)
 ID = "1k3x9a0q"
@@ -180,6 +181,48 @@ def test_a_recording_is_exported_as_pcm(tmp_path: Path, earshot: Run) -> None:
         assert (file.getframerate(), file.getsampwidth(), file.getnchannels()) == (8000, 2, 1)
         assert file.getnframes() == 4000
         assert set(file.readframes(4000)) == {8, 0}
+
+
+async def _memo(tmp_path: Path, transcript: str | None) -> None:
+    """What the worker said twelve minutes before `_alarm`: a second of it."""
+    path = tmp_path / "recordings" / "memos" / "m.wav"
+    path.parent.mkdir()
+    made_at = AT - timedelta(minutes=12)
+    path.write_bytes(header(Origin(made_at, 0), 8000) + ALAW_SILENCE * 8000)
+    store = Store(f"sqlite:///{tmp_path}/earshot.db")
+    memo = Memo("m", "anna", None, str(path), made_at, made_at + timedelta(hours=12), 1.0, transcript)
+    await store.run(lambda c: memos.keep(c, memo))
+    await store.close()
+
+
+@pytest.mark.parametrize(
+    ("transcript", "told"),
+    [
+        (None, "--memo`)\n"),
+        ("", "in which no words were understood"),
+        ("At the pump,\nwith Bob.", "“At the pump, with Bob.”"),
+    ],
+)
+def test_a_memo_is_shown_before_all_else_and_can_be_played(
+    tmp_path: Path, earshot: Run, transcript: str | None, told: str
+) -> None:
+    asyncio.run(_alarm(tmp_path))
+    asyncio.run(_memo(tmp_path, transcript))
+    shown = "\n".join(line.rstrip() for line in earshot("incident", ID).splitlines())
+    assert "Amber memo of 1.0 s, 12:00 min before the alarm (`earshot play" in shown
+    assert told.strip("\n") in shown.replace("\n", " ")
+    assert json.loads(earshot("incident", ID, "--json"))["memo"]["transcript"] == transcript
+    assert str(tmp_path / "recordings" / "memos" / "m.wav") in earshot(
+        "play", ID, "--memo", "--export", str(tmp_path / "out.wav")
+    )
+    with wave.open(str(tmp_path / "out.wav")) as file:
+        assert file.getnframes() == 8000
+
+
+def test_that_there_is_no_memo_is_told(tmp_path: Path, configuration: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asyncio.run(_alarm(tmp_path))
+    assert main(["play", ID, "--memo", "--config", str(configuration)]) == 2
+    assert capsys.readouterr().err == f"earshot: incident {ID} has no memo\n"
 
 
 def test_a_recording_is_found_when_its_folder_was_moved(tmp_path: Path, earshot: Run) -> None:
