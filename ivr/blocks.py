@@ -76,12 +76,10 @@ def _fixed(message: Message, language: str, open_kinds: tuple[str, ...]) -> Iter
                     yield piece
 
 
-def _expanded(message: Message, open_kinds: tuple[str, ...]) -> set[str]:
+def _expanded(message: Message, open_kinds: tuple[str, ...]) -> Iterator[str]:
     names = dict(_choices(message))
-    texts: set[str] = set()
     for chosen in product(*names.values()):
-        texts.add(_text(message, dict(zip(names, chosen, strict=True)), "#", open_kinds))
-    return texts
+        yield _text(message, dict(zip(names, chosen, strict=True)), "#", open_kinds)
 
 
 def _choices(message: Message) -> Iterator[tuple[str, list[str]]]:

@@ -12,14 +12,13 @@ from ivr import archive
 from ivr.blocks import blocks
 from ivr.prompts import LANGUAGES, Prompts
 from ivr.sound import Samples, levelled, limited, telephone, trimmed
+from rendering.edges import without_tail
 from rendering.kokoro import RATE, Kokoro
 from rendering.measure import measure
 from rendering.spoken import VOICES, VoiceOf
 
 HOME = Path(os.environ["RENDERING"])
 SPEECH = Path("config/speech")
-AFTER = 1600
-"""Bytes of silence that `telephone` leaves at the end: what is put together has none in its middle."""
 
 
 def main() -> None:
@@ -42,7 +41,7 @@ def render(prompts: Prompts, language: str, *, anew: bool) -> None:
     clips = {} if anew else {text: old.packed(text) for text in old.pieces if text in wanted}
     missing = [text for text in wanted if text not in clips]
     for number, text in enumerate(missing, 1):
-        clips[text] = archive.packed(telephone(engine.say(text, voice), RATE)[:-AFTER])
+        clips[text] = archive.packed(without_tail(telephone(engine.say(text, voice), RATE)))
         print(language, number, "of", len(missing), repr(text), flush=True)
         if number % 40 == 0:
             archive.write(SPEECH, language, clips, _about(voice))

@@ -25,7 +25,7 @@ VOICES: Mapping[str, VoiceOf] = {
         styles=("bf_emma",),
         espeak="en-gb",
         sounds={"aɪ": "I", "aʊ": "W", "dʒ": "ʤ", "eɪ": "A", "əʊ": "Q", "ɔɪ": "Y", "tʃ": "ʧ", "ɐ": "ə"},
-        words={"Earshot": "Ear-shot", "PIN": "pin"},
+        words={"Earshot": "Ear-shot", "PIN": "pin", "a m": "A.M.", "p m": "P.M."},
     ),
     "fr": VoiceOf(
         styles=("ff_siwis",),
