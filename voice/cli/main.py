@@ -16,7 +16,7 @@ from typing import NoReturn
 from config.settings import Settings, load
 from ivr.charts import DIALOGUES
 from ivr.prompts import LANGUAGES
-from voice.cli import asking, commands, deciding, pins, planning, sessions, speaking
+from voice.cli import asking, call_me, commands, deciding, pins, planning, sessions, speaking
 from voice.errors import EarshotError
 from voice.incidents.lifecycle import Reason, State
 
@@ -39,6 +39,7 @@ examples:
   earshot start-session anna --for 2h --every 30m    have Anna asked, from now on
   earshot session anna --log              what happened in her session
   earshot say --language nl accept.take key=4     hear a prompt of the telephone dialogues
+  earshot call-me --to sip:anna@192.168.1.20      be asked whether you are well, on your own softphone
   earshot hash-pin                        make of a PIN what the configuration keeps of it
 
 Incidents and sessions can be named by the first or last few characters of their name, a session by its worker.
@@ -183,6 +184,7 @@ def _parser() -> Parser:
     charted.add_argument("--graph", action="store_true", help="as a Mermaid flow chart")
     charted.add_argument("--language", choices=LANGUAGES, default="en", help="en if not said otherwise")
 
+    call_me.describe(add("call-me", "call a softphone and lead a check-in with it, for practice", call_me.call_me))
 
     add("hash-pin", "make of a PIN what the configuration keeps of it", pins.hash_pin, configured=False)
 
