@@ -24,6 +24,7 @@ from voice.address import Address
 from voice.errors import RtpError
 from voice.media.track import Track
 from voice.rtp.codecs import SAMPLE_RATE
+from voice.rtp.keypad import Packet
 from voice.rtp.latch import Latch
 from voice.rtp.packet import is_rtcp, parse_header
 from voice.rtp.sequence import SEQUENCE_BITS, TIMESTAMP_BITS, distance
@@ -56,11 +57,10 @@ class Inflow:
         self.latch = latch
         self.codecs = codecs
         self.origin = origin
-        self.on_event: Callable[[bytes, int, bool, float], None] | None = None
-        """Called with payload, timestamp, marker and now."""
+        self.on_event: Callable[[Packet, float], None] | None = None
         self.on_control: Callable[[bytes, Address, float], None] | None = None
-        self.on_audio: Callable[[bytes, float], None] | None = None
-        """All audio in the order of its arrival, as A-law; late and lost packets are not in it."""
+        self.on_audio: Callable[[Packet, float], None] | None = None
+        """All audio in the order of its arrival, as A-law, with what says where it belongs."""
         self.received = 0
         """Packets that counted, telephone-events included."""
         self.expected = 0
@@ -164,7 +164,8 @@ class Inflow:
         count = len(run)
         audio = b"".join(run) if count > 1 else run[0]
         length = len(audio)
-        last = (self._sequence_due + count - 1) & 0xFFFF
+        first, timestamp = self._sequence_due, self._timestamp_due
+        last = (first + count - 1) & 0xFFFF
         self._sequence_due = (last + 1) & 0xFFFF
         self._timestamp_due = (self._timestamp_due + length) & 0xFFFFFFFF
         self.received += count
@@ -172,7 +173,7 @@ class Inflow:
         self.last_arrival = now
         if self._source is not None:
             self.latch.accept(self._source, self._head_due & 0x7F, last, self._ssrc, now)
-        self._put(audio, now)
+        self._put(Packet(self._ssrc, first, count, timestamp, audio), now)
 
     def _take_single(self, data: bytes, source: Address, now: float) -> None:
         """Anything else: the first packet, a gap, a late one, a digit, RTCP, a stranger's, rubbish."""
@@ -195,18 +196,19 @@ class Inflow:
         if late is None:
             return
         self.received += 1
+        packet = Packet(ssrc, sequence, 1, timestamp, data[start:end])
         if payload_type not in self.codecs:
             if self.on_event is not None:
-                self.on_event(data[start:end], timestamp, marker, now)
+                self.on_event(packet._replace(event=True, marker=marker), now)
             return
         table = self.codecs[payload_type]
         if late:
-            self._mend(data[start:end], table, timestamp)
+            self._mend(packet, table, now)
             return
         self._head_due, self._table = 0x8000 | payload_type, table
         self._place(timestamp, now)
         self._timestamp_due = (timestamp + end - start) & 0xFFFFFFFF
-        self._put(data[start:end], now)
+        self._put(packet, now)
 
     def _order(self, sequence: int) -> bool | None:
         """True for a late packet, False for one in order (perhaps after a gap), None for one to drop."""
@@ -274,8 +276,9 @@ class Inflow:
         self._standing = 0
         self._transit = None
 
-    def _put(self, audio: bytes, now: float) -> None:
+    def _put(self, packet: Packet, now: float) -> None:
         """Write audio at the position that is due, and tell those who follow it."""
+        audio = packet.payload
         if self._position > self._clock(now) + FLOOD:
             self.flooded += len(audio)
             return
@@ -285,13 +288,16 @@ class Inflow:
             self.track.write(self._position, audio)
         self._position += len(audio)
         if self.on_audio is not None:
-            self.on_audio(audio, now)
+            self.on_audio(packet._replace(payload=audio), now)
 
-    def _mend(self, audio: bytes, table: bytes | None, timestamp: int) -> None:
+    def _mend(self, packet: Packet, table: bytes | None, now: float) -> None:
         """Put a late packet into the silence that was left for it."""
-        back = -distance(timestamp, self._timestamp_due, TIMESTAMP_BITS)
+        audio = packet.payload if table is None else packet.payload.translate(table)
+        back = -distance(packet.timestamp, self._timestamp_due, TIMESTAMP_BITS)
         if self.track is not None and len(audio) <= back <= _OLDEST:
-            self.track.write(self._position - back, audio if table is None else audio.translate(table))
+            self.track.write(self._position - back, audio)
+        if self.on_audio is not None:
+            self.on_audio(packet._replace(payload=audio), now)
 
     def _measure_jitter(self, arrival: float) -> None:
         transit = arrival * SAMPLE_RATE - self._timestamp_due

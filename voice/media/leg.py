@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -28,9 +28,8 @@ from voice.media.recorder import Recorder, Recording
 from voice.media.track import Track
 from voice.media.watch import Figures, Thresholds, Watch
 from voice.rtp.codecs import ALAW_TO_ULAW, FRAME_SAMPLES, SAMPLE_RATE, ULAW_TO_ALAW
-from voice.rtp.digits import Digit, DigitStream
-from voice.rtp.dtmf import DtmfDetector
-from voice.rtp.events import EventReceiver
+from voice.rtp.digits import Digit
+from voice.rtp.keypad import Keypad, Packet
 from voice.rtp.latch import Latch
 from voice.rtp.packet import build
 from voice.rtp.transport import RtpSocket
@@ -107,10 +106,9 @@ class MediaLeg:
         self._rng = rng
         self._time = time or asyncio.get_running_loop().time
         self._signalling_host = signalling_host
-        self._detector = DtmfDetector() if inband_dtmf else None
+        self._keypad = Keypad(inband=inband_dtmf)
+        self._listens_for_tones = inband_dtmf
         self._thresholds = thresholds or Thresholds()
-        self._digits = DigitStream()
-        self._events = EventReceiver()
         self._recorder: tuple[Recorder, str, datetime | None] | None = None
         self._recordings: list[Recording] = []
         self._inflow: Inflow | None = None
@@ -145,10 +143,10 @@ class MediaLeg:
             signalling_host=self._signalling_host,
         )
         self._inflow = Inflow(self.received, self._latch, _codecs(agreed), self._origin)
-        self._inflow.on_event = self._on_event
+        self._inflow.on_event = self._on_keys
         self._inflow.on_control = self._on_control
-        if self._detector is not None:
-            self._inflow.on_audio = self._on_audio
+        if self._listens_for_tones:
+            self._inflow.on_audio = self._on_keys
         self._watch = Watch(self._origin, self._thresholds)
         self._control.start(self._origin)
         self._refresh()
@@ -170,7 +168,7 @@ class MediaLeg:
         self._refresh()
 
     def record(self, recorder: Recorder, incident_id: str, opened_at: datetime | None = None) -> None:
-        """Keep both tracks as files, from their first sample, whether called before `start`, later, or after the end."""
+        """Keep both tracks as files, from their first sample, whether called before `start`, later, or at the end."""
         self._recorder = recorder, incident_id, opened_at
         self._begin_recording()
         if self.closed:
@@ -178,7 +176,7 @@ class MediaLeg:
 
     def info_digit(self, symbol: str) -> None:
         """A digit came by SIP INFO."""
-        self._emit(self._digits.info(symbol, self._time()))
+        self._emit(self._keypad.info(symbol, self._time()))
 
     def close(self) -> None:
         """Say goodbye, complete the recordings, give the ports back. Twice is harmless."""
@@ -189,6 +187,7 @@ class MediaLeg:
         if self._inflow is not None:
             self._take_in(now)
             self._inflow.settle(now)
+            self._emit(self._keypad.flush(now))
             self._control.goodbye(self._inflow, self._latch, self._clock, now)
             self._inflow.on_event = self._inflow.on_control = self._inflow.on_audio = None
         for track in (self.received, self.sent):
@@ -271,6 +270,7 @@ class MediaLeg:
             return
         self._settlings += 1
         inflow.settle(now)
+        self._emit(self._keypad.settle(now))
         self.eager = not inflow.received or track.reads != self._reads or self.gate.profile is Profile.FULL
         self._reads = track.reads
         self._flush()
@@ -366,24 +366,18 @@ class MediaLeg:
         if self._inflow is not None and self._latch is not None and source == self._latch.source:
             self._control.take(data, self._clock, now)
 
-    def _on_event(self, payload: bytes, timestamp: int, marker: bool, now: float) -> None:
+    def _on_keys(self, packet: Packet, now: float) -> None:
+        """A packet that may say which key is pressed: an event, or audio."""
         try:
-            symbol = self._events.feed(payload, timestamp, marker)
+            self._emit(self._keypad.packet(packet, now))
         except RtpError:
             if self._inflow is not None:
                 self._inflow.malformed += 1
-            return
-        if symbol is not None:
-            self._emit(self._digits.rfc4733(symbol, now))
 
-    def _on_audio(self, alaw: bytes, now: float) -> None:
-        if self._detector is not None:
-            for symbol in self._detector.feed_alaw(alaw):
-                self._emit(self._digits.inband(symbol, now))
-
-    def _emit(self, digit: Digit | None) -> None:
-        if digit is not None and self.on_digit is not None:
-            self.on_digit(digit.symbol)
+    def _emit(self, digits: Sequence[Digit]) -> None:
+        for digit in digits:
+            if self.on_digit is not None:
+                self.on_digit(digit.symbol)
 
 
 def _codecs(agreed: Agreed) -> dict[int, bytes | None]:

@@ -204,7 +204,7 @@ def test_packets_of_a_stranger_are_not_heard() -> None:
 def test_telephone_events_are_no_audio() -> None:
     inflow, track = new_inflow()
     events: list[tuple[bytes, int, bool]] = []
-    inflow.on_event = lambda payload, timestamp, marker, now: events.append((payload, timestamp, marker))
+    inflow.on_event = lambda packet, now: events.append((packet.payload, packet.timestamp, packet.marker))
     sender = Sender()
     arrived = [(sender.packet(number), PEER) for number in range(3)]
     stamp = (sender.timestamp + 3 * 160) & 0xFFFFFFFF
