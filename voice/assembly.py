@@ -157,6 +157,8 @@ class EscalationDesk:
         incident = self._service.incidents.get(incident_id)
         if incident is None or (state.phase is Phase.DONE and incident.state is Standing.RESOLVED):
             return  # one that is about to be opened again would be forgotten
+        if state.decisions == 1 and incident.worker is not None:  # it has just been opened
+            self._service.spawn(self._service.memos.attach(incident_id, incident.worker.id, incident.opened_at))
         incident.rings_operators = state.rings_operators
         incident.holders = frozenset(taker.actor for taker in state.takers)
         forsaken = state.phase is Phase.ESCALATING and not incident.attended

@@ -7,7 +7,7 @@ incident follows from their times alone (`rows.expired`), so that a process that
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import structlog
+from sqlalchemy import Connection
 
 from voice.clock import Clock
 from voice.errors import RecordingFault, StoreUnavailable
@@ -132,7 +133,8 @@ class Memos:
         return heard or None
 
     async def attach(self, incident: str, worker: str, opened_at: datetime) -> Memo | None:
-        """Say on the timeline of an incident that was opened which memo belongs to it, and by what hash it is known."""
+        """Say on the timeline of an incident that was opened which memo belongs to it, and by what hash it is known.
+        Said again it changes nothing."""
         memo = await self.newest(worker, opened_at)
         if memo is None:
             return None
@@ -142,8 +144,7 @@ class Memos:
             "seconds": round(memo.seconds, 1),
             "sha256": await self._in_thread(partial(_hash, Path(memo.path))),
         }
-        entry = partial(incidents.append, kind="amber_memo", detail=detail, actor="system", at=self._clock.now())
-        self._journal.post(partial(entry, incident_id=incident))
+        self._journal.post(partial(_name, incident=incident, detail=detail, at=self._clock.now()))
         return memo
 
     # -- beside everything --
@@ -200,6 +201,11 @@ class Memos:
         self._failures.pop(memo.id, None)
         await self._store.run(partial(rows.transcribed, id=memo.id, transcript=words.strip()), urgent=False)
         return True
+
+
+def _name(connection: Connection, *, incident: str, detail: Mapping[str, Any], at: datetime) -> None:
+    if all(entry.kind != "amber_memo" for entry in incidents.timeline(connection, incident)):
+        incidents.append(connection, incident, kind="amber_memo", detail=detail, actor="system", at=at)
 
 
 def _valid(memo: Memo, at: datetime) -> bool:

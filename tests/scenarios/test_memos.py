@@ -41,6 +41,7 @@ async def test_an_operator_is_told_by_a_sound_and_hears_the_memo_with_6(world: W
     await asyncio.sleep(SECONDS + 1)
     assert of_memo(olga) == list(range(FIRST, FIRST + SECONDS * 50))
     assert (await world.entry("memo_heard")).actor == "operator:olga"
+    assert (await world.entry("amber_memo")).detail["seconds"] == SECONDS
     assert device.hearing.heard_silence_only()
 
 
