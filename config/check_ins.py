@@ -1,6 +1,7 @@
 """Who is asked whether he is well, when, and how he proves that it is he: check-ins, rosters, PINs."""
 
 import re
+from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Annotated, Literal, Self
 
@@ -67,11 +68,17 @@ def _seconds(value: object) -> object:
 Waits = Annotated[tuple[Annotated[Number, Field(ge=5, le=3600)], ...], BeforeValidator(_seconds), Field(max_length=10)]
 
 
+Button = Literal["begin", "confirm", "end"]
+
+
 class CheckIn(Table):
     """`[check_in]`: what holds for all check-ins."""
 
     numbers: Numbers = ()
     """Numbers of ours that workers dial."""
+    buttons: Mapping[str, Button] = Field(default_factory=dict)
+    """Numbers that a device dials by itself when a button of it is pressed, and what that does to its worker's
+    session. It hears nothing."""
     spread_seconds: Number = Field(60.0, ge=0, le=600)
     """Over how many seconds those are spread that a roster makes due at one moment."""
     memo_hours: Number = Field(12.0, ge=0.5, le=168)
@@ -120,6 +127,14 @@ class CheckInRules(Table):
     """What follows when nobody answers the last question of a session, whether he is still working."""
     agreement: str = ""
     """Where it is written that a forgotten session may end without an alarm."""
+
+    @property
+    def earliest_missed(self) -> float:
+        """Seconds after its due time at which a check-in is missed, if every call is over at once."""
+        at = 0.0
+        for wait in (*self.retries, 0.0):
+            at = max(at + wait, self.grace)
+        return at
 
     @model_validator(mode="after")
     def _ends_silently_only_in_writing(self) -> Self:

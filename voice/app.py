@@ -288,6 +288,9 @@ class Service:
     def _registration_changed(self, user: str) -> None:
         now = asyncio.get_running_loop().time()
         self.journal.post(partial(rows.save_bindings, bindings=self.registrar.snapshot(now, [user])))
+        device = self.directory.device(user)
+        if device is not None and device.worker is not None:
+            self.check_in_desk.seen(device.worker)
         self._wake_operators()
 
     async def restore_registrations(self) -> None:

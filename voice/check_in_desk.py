@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from config.models import Device, Worker
-from ivr.session import Call, RaiseMissed, Remind, Session, TellLate, Warn
+from ivr.session import Call, DeviceSeen, RaiseMissed, Remind, Session, TellLate, Warn
 from voice.check_in.notices import Notices
 from voice.check_in.pins import Pins
 from voice.check_in.rosters import Rosters
@@ -77,6 +77,12 @@ class CheckInDesk:
         """Decide nothing more: before calls are ended."""
         self.check_ins.close()
         self._hashing.shutdown(wait=False, cancel_futures=True)
+
+    def seen(self, worker: str) -> None:
+        """A device of his gave a sign of life."""
+        session = self.check_ins.of_worker(worker)
+        if session is not None:
+            self.check_ins.post(session.id, DeviceSeen(self.check_ins.now()))
 
     # -- hands --
 

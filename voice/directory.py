@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from config.check_ins import Button
 from config.models import Device, Operator, Settings, Worker
 from voice.address import parse_ip
 from voice.incidents.kinds import Kind
@@ -127,6 +128,12 @@ class Directory:
         dialled = normal_number(claims.dialled)
         names = (claims.from_user, claims.verified or "", claims.registered or "")
         return dialled in self._check_in_numbers and not any(name and self.device(name) for name in names)
+
+    def button(self, claims: Claims, caller: Caller) -> Button | None:
+        """What a device's button does to the session of its worker. A claim alone does nothing: then it is an alarm."""
+        proven = caller.proof in ("digest", "registration", "asserted") or self.trusts(claims.source)
+        button = self.settings.check_in.buttons.get(claims.dialled)
+        return button if proven and caller.device is not None and caller.worker is not None else None
 
     def kind(self, dialled: str, caller: Caller) -> Kind:
         """`unidentified` for an unknown caller; else the kind of the dialled number; else the device's own."""

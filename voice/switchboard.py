@@ -11,7 +11,8 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from config.models import Operator
+from config.check_ins import Button
+from config.models import Device, Operator, Worker
 from voice.alarm import Alarm, Desk, handle_alarm
 from voice.directory import Caller, Claims
 from voice.ratelimit import RateLimit
@@ -36,6 +37,10 @@ class WorkerRequests(Protocol):
 
     async def take(self, session: InviteSession, numbers: Sequence[str]) -> None:
         """Answer a worker's call; `numbers`: those that it may come from."""
+        ...
+
+    async def pressed(self, session: InviteSession, device: Device, worker: Worker, button: Button) -> None:
+        """A button of a device was pressed that is no alarm."""
         ...
 
 
@@ -90,6 +95,10 @@ class Switchboard:
             self._came_back(attempt)
             if caller.proof == "from":
                 caller = Caller(None, None, "none", claims.from_user)  # a wrong password proves nothing
+        button = self.desk.directory.button(claims, caller)
+        if button is not None and caller.device is not None and caller.worker is not None:
+            self.spawn(self.workers.pressed(session, caller.device, caller.worker, button))
+            return
         if caller.device is None and not trusted and not self.rate_limit.allows(claims.source, now):
             self._turn_away(session)
             return

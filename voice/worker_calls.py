@@ -8,21 +8,24 @@ import asyncio
 import random
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import structlog
 
-from config.models import Worker
+from config.check_ins import Button
+from config.models import Device, Worker
 from config.plans import Customer
 from ivr.checkin import CheckedIn, CheckIn, check_in, prepare, random_key
 from ivr.inbound import attend
-from ivr.session import Answered, CallFailed, NotConfirmed, Session
+from ivr.session import Answered, CallFailed, Confirmed, Ended, Event, How, NotConfirmed, Origin, Session
 from ivr.session import Call as CallWorker
 from ivr.speech import Voice
 from voice.call import Call
+from voice.check_in.roster import rules_of
 from voice.directory import normal_number
 from voice.errors import EarshotError
-from voice.legs import Legs, WorkerLeg
+from voice.legs import Leg, Legs, WorkerLeg
 from voice.outbound import Outbound, Rung
 from voice.sip.session import InviteSession, Stage
 from voice.worker_desk import Asked, Office, WorkerDesk
@@ -43,6 +46,9 @@ ENTRY_SECONDS = 3.0
 """Keys that are pressed when the dialogue is over belong together if no more than this lies between them."""
 
 LONGEST_ENTRY = 12
+
+BUTTON_SECONDS = 1.0
+"""How long a device's call lasts that is no alarm: some devices take an answer for a failure that ends at once."""
 
 
 @dataclass(slots=True)
@@ -153,7 +159,33 @@ class WorkerCalls:
             desk.dialogue_over()
         await self._stay(line, desk)
 
-    def _answer(self, session: InviteSession, leg: WorkerLeg) -> Call | None:
+    # -- his device calls --
+
+    async def pressed(self, session: InviteSession, device: Device, worker: Worker, button: Button) -> None:
+        """Begin, confirm or end his session. The device is answered, hears nothing, and is hung up."""
+        call = self._answer(session, self.legs.device(device))
+        self._do(worker, button)
+        if call is not None:
+            await asyncio.wait([call.ended], timeout=BUTTON_SECONDS)
+            call.hang_up("done")
+
+    def _do(self, worker: Worker, button: Button) -> None:
+        check_ins, settings = self.office.check_ins, self.office.settings
+        if button == "begin":
+            rules = rules_of(settings.check_in_of(worker))
+            ends_at = self.office.alarms.clock.now() + timedelta(seconds=rules.longest)
+            check_ins.begin(worker.id, rules, origin=Origin.DEVICE, ends_at=ends_at, how=How.DEVICE)
+            return
+        self.spawn(self._tell(worker, Confirmed(How.DEVICE)))
+        if button == "end":
+            self.spawn(self._tell(worker, Ended(f"worker:{worker.id}")))
+
+    async def _tell(self, worker: Worker, event: Event) -> None:
+        known = await self.office.check_ins.find(worker.id)
+        if known is not None:
+            self.office.check_ins.post(known.id, event)
+
+    def _answer(self, session: InviteSession, leg: Leg) -> Call | None:
         call = None
         try:
             call = self.office.alarms.calls.receive(session, leg.plan)

@@ -12,7 +12,9 @@ async def test_the_key_asked_for_confirms_and_the_next_due_time_is_told(shift: S
     line = await shift.is_asked("6min")
     await line.presses(await shift.key()).hears("Thank you. The next check-in is at").hangs_up()
     session = shift.session()
-    assert session is not None and session.confirmed_by == "key" and session.round == 2
+    assert session is not None
+    assert session.confirmed_by == "key"
+    assert session.round == 2
     await shift.worker.stays_silent_for("4min").rings_within("2min")
     assert await shift.world.incidents() == []
 
@@ -23,7 +25,8 @@ async def test_a_pin_confirms_where_one_is_asked_for(shift: Shift) -> None:
     line = await shift.is_asked()
     await line.hears("key in your PIN").presses(f"{PIN}#").hears("Thank you").hangs_up()
     session = shift.session()
-    assert session is not None and session.confirmed_by == "pin"
+    assert session is not None
+    assert session.confirmed_by == "pin"
 
 
 @shift()
@@ -42,3 +45,31 @@ async def test_the_line_is_the_workers_once_he_has_confirmed(shift: Shift) -> No
     shift.begins()
     line = await shift.confirms()
     await line.stays_on_for("4min").hangs_up()
+
+
+@shift(devices=[{"id": "badge-7", "username": "badge7", "password": "seven", "worker": "anna"}],
+       check_in={"buttons": {"501": "begin", "502": "confirm", "503": "end"}})  # fmt: skip
+async def test_a_device_begins_confirms_and_ends_a_session_without_a_sound(shift: Shift) -> None:
+    badge = await shift.world.device("badge7", register=True)
+    for number, confirmed, goes_on in (("501", "device", True), ("502", "device", True), ("503", None, False)):
+        call = badge.call(f"sip:{number}@earshot")
+        await call.established()
+        await call.over()
+        session = shift.session()
+        assert (session is not None) is goes_on
+        assert session is None or session.confirmed_by == confirmed
+        assert call.hearing.heard_silence_only()
+    assert await shift.world.incidents() == []
+
+
+@shift(devices=[{"id": "badge-7", "username": "badge7", "password": "seven", "worker": "anna", "challenge": False}],
+       check_in={"buttons": {"502": "confirm"}})  # fmt: skip
+async def test_a_device_that_proves_nothing_raises_an_alarm_by_any_button(shift: Shift) -> None:
+    shift.begins()
+    badge = await shift.world.device("badge7")
+    call = badge.call("sip:502@earshot")
+    await call.established()
+    session = shift.session()
+    assert session is not None
+    assert session.confirmed_by is None
+    assert len(await shift.world.incidents()) == 1

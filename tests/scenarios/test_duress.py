@@ -19,9 +19,12 @@ async def test_the_duress_keys_raise_a_silent_alarm_and_are_thanked_for_like_a_c
     line = await shift.is_asked()
     await line.hears("If you are well").presses("00").hears("Thank you. The next check-in is at")
     incident = await _silent_alarm(shift)
-    assert incident.worker_id == "anna" and incident.priority == 1
+    assert incident.worker_id == "anna"
+    assert incident.priority == 1
     session = shift.session()
-    assert session is not None and session.round == 2 and not session.missed
+    assert session is not None
+    assert session.round == 2
+    assert not session.missed
     await line.stays_on_for("4min").hangs_up().waits(1)
     assert await shift.world.entries("worker_hung_up", incident.id)
 
