@@ -112,13 +112,17 @@ class WorkerDesk:
     async def verify(self, entry: str) -> bool:
         loop = asyncio.get_running_loop()
         began = loop.time()
-        how = self._means(entry, await self._office.pins.check(self._worker, entry))
+        how = self._means(entry, await self._judged(entry))
         if how is How.DURESS:
             self._ask_for_help("PIN" if self._asked is None or self._asked.key is None else "keys")
         if how is not None:
             self._how = self._how if self._how is How.DURESS else how
         await asyncio.sleep(began + PACE - loop.time())
         return how is not None
+
+    @_whatever_happens(Verdict.WRONG)
+    async def _judged(self, entry: str) -> Verdict:
+        return await self._office.pins.check(self._worker, entry)
 
     def _means(self, entry: str, verdict: Verdict) -> How | None:
         """What an entry proves; None: nothing. Keys count in a call that we have made to him, and only there."""
@@ -139,14 +143,8 @@ class WorkerDesk:
 
     async def heard_late(self, entry: str) -> None:
         """What was keyed when the dialogue was over. It may still call for help; it is good for nothing else."""
-        if self._how is not None and await self._would_call_for_help(entry):
+        if self._how is not None and self._means(entry, await self._judged(entry)) is How.DURESS:
             self._ask_for_help("entry after the dialogue")
-
-    @_whatever_happens(False)
-    async def _would_call_for_help(self, entry: str) -> bool:
-        if self._asked is not None and self._is_duress_keys(entry):
-            return True
-        return await self._office.pins.check(self._worker, entry) is Verdict.DURESS
 
     async def language(self) -> str | None:
         customer = self._office.settings.customer_of(None, self._worker)
@@ -166,13 +164,8 @@ class WorkerDesk:
             return None  # nobody could ever call him
         rules = self._office.settings.check_in_of(worker).model_copy(update={"interval": minutes * 60.0})
         ends_at = self._office.alarms.clock.now() + timedelta(hours=hours)
-        check_ins = self._office.check_ins
-        known = await self._session()
-        if known is not None and check_ins.session(known.id) is None:  # another node has it
-            await self._post(known, Ended(f"worker:{worker.id}"))
-        return self._standing(
-            check_ins.begin(worker.id, rules_of(rules), origin=Origin.WORKER, ends_at=ends_at, how=how)
-        )
+        begun = self._office.check_ins.begin(worker.id, rules_of(rules), origin=Origin.WORKER, ends_at=ends_at, how=how)
+        return self._standing(begun)
 
     @_whatever_happens(None)
     async def confirm(self) -> Standing | None:
