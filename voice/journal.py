@@ -39,6 +39,12 @@ class Journal:
 
     While the store is well every write goes straight to it, and its group commit gathers those that are under way.
     After a failure, writes wait in line here and are tried again, oldest first, until all of them are in.
+
+    So a write that builds on an earlier one is never refused for coming before it, urgent or not. The store has one
+    lane for writes, carries them out and answers in the order in which they were handed in. A write that was on its way
+    while an earlier one failed is answered after that one, which is in line by then, and before its repetition, which
+    was handed in later: so it joins the line behind it, whatever it failed of. A write whose commit was made and never
+    answered is handed in again; those that come in order (`record` of the ledgers) find that they are there already.
     """
 
     def __init__(self, store: Store, *, on_fault: Callable[[bool], None] = lambda down: None) -> None:
@@ -98,7 +104,7 @@ class Journal:
 
     def _ran(self, entry: _Entry, running: asyncio.Future[Any]) -> None:
         self._running.discard(running)
-        if running.cancelled():
+        if running.cancelled() or self._abandoned:  # without its line, nothing can be said about its order
             return
         error = running.exception()
         if error is None:
