@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
+from config.check_ins import CheckInRules
 from config.freezing import everybody, freeze
 from config.models import Settings, Webhook, Worker
 from config.plans import FrozenPlan, Plan, Step
@@ -61,21 +62,42 @@ def _of_check_ins(settings: Settings) -> Iterator[str]:
     for rules in settings.check_ins:
         if rules.id not in used:
             yield f"check_ins: {rules.id!r} is nobody's"
-        if 0 < rules.interval <= rules.warn_before:
-            yield f"check_ins: {rules.id!r}: warn_before is not less than interval: nobody is warned"
+        yield from (f"check_ins: {rules.id!r}: {line}" for line in _of_rules(rules))
     rostered = {id for worker in settings.workers for id in worker.roster}
     yield from (f"rosters: {roster.id!r} is nobody's" for roster in settings.rosters if roster.id not in rostered)
     for worker in settings.workers:
         yield from (f"workers: {worker.id!r}: {line}" for line in _of_worker(worker, settings))
 
 
+def _of_rules(rules: CheckInRules) -> Iterator[str]:
+    if 0 < rules.interval <= rules.warn_before:
+        yield "warn_before is not less than interval: nobody is warned"
+    if rules.interval < rules.earliest_missed:
+        yield "a check-in is missed later than an interval after it was due: fewer or shorter retries, or less grace"
+
+
 def _of_worker(worker: Worker, settings: Settings) -> Iterator[str]:
-    if (worker.check_in or worker.roster) and not worker.numbers:
+    is_asked = bool(worker.check_in or worker.roster)
+    if is_asked and not worker.numbers:
         yield "has no numbers: none of his check-ins can be made, and each is missed"
+    if is_asked and worker.numbers and not settings.trunks:
+        yield "there are no [[trunks]]: none of his check-ins can be made, and each is missed"
+    if is_asked and settings.customers and not worker.customer:
+        yield "belongs to no customer: his missed check-ins follow escalation.default_plan"
     if worker.pin and not worker.duress_pin:
         yield "has a PIN and no duress_pin: if he is forced to enter it, nobody knows"
-    if settings.check_in.numbers and (worker.check_in or worker.roster) and not worker.pin:
+    if is_asked and not (worker.duress_keys or worker.duress_pin):
+        yield "has neither duress_keys nor duress_pin: if he is forced to confirm, nobody knows"
+    if settings.check_in.numbers and is_asked and not worker.pin:
         yield "has no PIN: he cannot do anything by calling check_in.numbers"
+    if worker.pin and not settings.check_in.numbers and "pin" not in _asked_for(worker, settings):
+        yield "has a PIN that nothing asks for: check_in.numbers is empty, so he cannot call to begin a session"
+
+
+def _asked_for(worker: Worker, settings: Settings) -> set[str]:
+    """What he is asked for in his check-ins: "key", "pin"."""
+    rosters = map(settings.roster, worker.roster)
+    return {settings.check_in_of(worker, roster).confirm for roster in (None, *rosters)}
 
 
 def _of_trunks(settings: Settings) -> Iterator[str]:

@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from config.advice import advice
 from config.settings import Settings, load
+from voice.check_in import explaining
 from voice.cli import planning, playing, showing
 from voice.errors import ConfigurationError
 from voice.incidents.lifecycle import State
@@ -50,10 +51,12 @@ def check_config(options: Namespace, settings_of: SettingsOf) -> int:
     print(f"{options.file} is good: {counted}.")
     for line in advice(settings):
         print(f"note: {line}")
+    now = datetime.now(UTC)
     if not options.quiet:
-        for line in planning.explained(settings):
+        plans, asked = list(planning.explained(settings)), list(explaining.explained(settings, now))
+        for line in (*(plans or (asked and [""])), *asked):
             print(line)
-    for line in planning.warnings(settings, datetime.now(UTC)):
+    for line in (*planning.warnings(settings, now), *explaining.warnings(settings, now)):
         print(f"warning: {line}")
     return 0
 

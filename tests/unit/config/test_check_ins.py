@@ -11,6 +11,7 @@ from config.settings import load
 from voice.errors import ConfigurationError
 
 HASH = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$RdescudvJCsgt3ub+b1dWRWJTmaaJObG0Q8tF0Vx7yk"
+TRUNK = '[[trunks]]\nid = "t"\nuri = "sip:192.0.2.2"\n'
 OTHER = HASH.replace("RdescudvJ", "SdescudvJ")
 
 
@@ -73,6 +74,7 @@ def test_everything_can_be_said(tmp_path: Path) -> None:
             f'numbers = ["+31600000001"]\nlanguage = "nl"\ncode = "4711"\npin = "{HASH}"\nduress_pin = "{OTHER}"\n'
             'duress_keys = "0911"\ncheck_in = "visits"\nroster = ["early"]',
             '[[check_ins]]\nid = "visits"\nconfirm = "pin"\nretries = 90\n[check_in]\nnumbers = ["+31200000001"]\n'
+            + TRUNK
             + roster('rrule = "RRULE:FREQ=WEEKLY;BYDAY=MO,WE"\nholidays = [2026-12-25]\ncheck_in = "visits"'),
         ),
     )
@@ -182,6 +184,7 @@ def test_what_is_worth_a_second_look_is_told(tmp_path: Path) -> None:
             f'check_in = "a"\npin = "{HASH}"',
             '[[check_ins]]\nid = "a"\ninterval = 300\nwarn_before = 300\n[[check_ins]]\nid = "b"\n'
             '[[workers]]\nid = "bob"\nname = "Bob"\nroster = "late"\nnumbers = ["1"]\n[check_in]\nnumbers = ["2"]\n'
+            + TRUNK
             + roster()
             + roster().replace("early", "late"),
         ),
@@ -194,3 +197,34 @@ def test_what_is_worth_a_second_look_is_told(tmp_path: Path) -> None:
         "workers: 'anna': has a PIN and no duress_pin: if he is forced to enter it, nobody knows",
         "workers: 'bob': has no PIN: he cannot do anything by calling check_in.numbers",
     ]
+
+
+@pytest.mark.parametrize(
+    ("lines", "more", "told"),
+    [
+        (
+            'numbers = ["+31600000001"]\ncheck_in = "a"',
+            "",
+            "there are no [[trunks]]: none of his check-ins can be made",
+        ),
+        ('numbers = ["1"]\ncheck_in = "a"\nduress_keys = ""', TRUNK, "has neither duress_keys nor duress_pin"),
+        ('numbers = ["1"]\ncheck_in = "a"', TRUNK + '[[customers]]\nid = "c"\nname = "C"\n', "belongs to no customer"),
+        (f'pin = "{HASH}"\nduress_pin = "{OTHER}"', "", "has a PIN that nothing asks for: check_in.numbers is empty"),
+    ],
+)
+def test_what_a_worker_lacks_is_told(tmp_path: Path, lines: str, more: str, told: str) -> None:
+    rules = '[[check_ins]]\nid = "a"\n'
+    found = [line for line in advised(read(tmp_path, worker(lines, rules + more))) if line.startswith("workers")]
+    assert len(found) == 1
+    assert found[0].startswith(f"workers: 'anna': {told}")
+
+
+def test_a_worker_who_can_be_called_and_has_a_way_to_call_for_help_lacks_nothing(tmp_path: Path) -> None:
+    rules = '[[check_ins]]\nid = "a"\nconfirm = "pin"\n'
+    lines = f'numbers = ["1"]\ncheck_in = "a"\npin = "{HASH}"\nduress_pin = "{OTHER}"'
+    assert advised(read(tmp_path, worker(lines, rules + TRUNK))) == []
+
+
+def test_retries_that_take_longer_than_the_interval_are_told(tmp_path: Path) -> None:
+    settings = read(tmp_path, worker('check_in = "a"', '[[check_ins]]\nid = "a"\ninterval = 120\nwarn_before = 0\n'))
+    assert "check_ins: 'a': a check-in is missed later than an interval after it was due" in advised(settings)[0]

@@ -10,6 +10,8 @@ import pytest
 from config.advice import advice
 from config.models import Settings
 from config.settings import load
+from voice.check_in.explaining import explained, warnings
+from voice.check_in.pins import Hashes, compare
 from voice.cli.main import main
 from voice.escalation.rota import gaps
 from voice.incidents.kinds import Kind
@@ -102,3 +104,18 @@ def _numbers(settings: Settings) -> Iterator[str]:
         yield from filter(None, (route.number, route.caller_id))
     yield from (operator.uri for operator in settings.operators if operator.uri)
     yield from (device.callback for device in settings.devices if device.callback)
+
+
+def test_somebody_is_asked_whether_he_is_well(settings: Settings) -> None:
+    """In each by other means: by the key of a call that a roster brings about, or by PIN, when he has called."""
+    now = datetime(2026, 3, 1, tzinfo=UTC)
+    told = "\n".join(explained(settings, now))
+    assert told.count("Check-ins '") == 1
+    assert list(warnings(settings, now)) == []
+    assert bool(settings.rosters) != bool(settings.check_in.numbers)
+
+
+def test_no_pin_of_an_example_is_known_to_anybody(settings: Settings) -> None:
+    for worker in settings.workers:
+        for known in ("0000", "1234", "4711", "8162", "9054"):
+            assert compare(Hashes(worker.pin, worker.duress_pin), known) == (False, False)
