@@ -2,6 +2,7 @@
 
 import asyncio
 
+from tests.scenarios.tale import Tale, ring, tale
 from tests.scenarios.world import World, story
 from voice.sim.phone import SimPhone
 from voice.sim.phone_call import PhoneCall
@@ -87,3 +88,29 @@ async def test_without_a_memo_6_is_answered_by_the_sound_of_an_error(world: Worl
     await asyncio.sleep(1)
     assert olga.hearing.loudness(since, world.now) > 200
     assert await world.entries("memo_heard") == []
+
+
+@tale([ring("contact:anna"), ring("operators")])
+async def test_a_contact_who_has_the_alarm_hears_the_memo_with_4(tale: Tale) -> None:
+    await left_by(tale.world)
+    await tale.alarm()
+    anna = await tale.taken_by("anna")
+    await anna.presses("4").hears("The spoken memo").waits(SECONDS + 3)
+    assert MEMO in anna.call.hearing.audio()
+    (heard,) = await tale.notes("memo_heard")
+    assert heard.actor == "contact:anna"
+
+
+@story()
+async def test_a_memo_of_a_process_that_crashed_is_heard_by_who_comes_back(world: World) -> None:
+    await left_by(world)
+    _, _, olga = await listening(world)
+    await asyncio.sleep(2)
+    await world.stage.crash()
+    olga = await world.stage.phones["olga"].called()
+    await olga.established()
+    await asyncio.sleep(2)
+    olga.press("6")
+    await asyncio.sleep(SECONDS + 1)
+    assert of_memo(olga) == list(range(FIRST, FIRST + SECONDS * 50))
+    assert await world.entry("amber_memo")
