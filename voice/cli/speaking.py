@@ -65,22 +65,28 @@ def _timezone(name: str) -> str:
 
 
 def _values(prompts: Prompts, language: str, id: str, given: Sequence[str]) -> dict[str, Any]:
-    """`name=value` for each placeholder. What a prompt may or may not have (`has_…`) it has if not said otherwise."""
+    """A value for each placeholder: as given (`name=value`), else an example.
+
+    What a prompt may or may not have (`has_…`) it has if not said otherwise.
+    """
     if not prompts.has(language, id):
         raise ConfigurationError(f"there is no prompt {id!r}; `earshot say` without one lists them")
     written = dict(value.partition("=")[::2] for value in given)
     needed = dict(prompts.message(language, id).placeholders())
-    missing = [name for name, kind in needed.items() if kind != "select" and name not in written]
-    if missing:
-        raise ConfigurationError(f"{id} needs {', '.join(f'{name}=…' for name in missing)}")
-    return {name: _value(kind, name, written.get(name, "true")) for name, kind in needed.items()}
+    return {name: _value(kind, name, written.get(name, _example(kind, name))) for name, kind in needed.items()}
+
+
+def _example(kind: str, name: str) -> str:
+    """A name stands for itself: "Earshot check-in for worker"."""
+    return _EXAMPLES.get(kind, name)
 
 
 def _value(kind: str, name: str, text: str) -> Any:
     try:
         return _READERS.get(kind, str)(text)
     except ValueError:
-        raise ConfigurationError(f"{name}={text} is no {kind}; an example: {_EXAMPLES[kind]}") from None
+        unit = f" ({_UNITS[kind]})" if kind in _UNITS else ""
+        raise ConfigurationError(f"{name}={text} is no {kind}; an example: {_EXAMPLES[kind]}{unit}") from None
 
 
 def _moment(text: str) -> Moment:
@@ -110,13 +116,19 @@ _READERS: Mapping[str, Callable[[str], Any]] = {
 _EXAMPLES = {
     "plural": "3",
     "number": "3.5",
-    "duration": "90 (seconds)",
-    "distance": "25 (metres)",
+    "duration": "90",
+    "distance": "25",
     "time": "2026-03-01T14:05",
     "date": "2026-03-01",
     "moment": "2026-03-01T14:05",
     "coordinates": "52.37031,4.90012",
+    "key": "4",
+    "digits": "1234",
+    "phone": "+31201234567",
+    "term": "panic",
+    "select": "true",
 }
+_UNITS: Mapping[str, str] = {"duration": "seconds", "distance": "metres"}
 
 
 def _write(clip: bytes, path: Path) -> None:

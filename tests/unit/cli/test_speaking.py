@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from config.prompts import FOLDER
 from ivr.charts import DIALOGUES
+from ivr.prompts import Prompts
 from voice.cli import speaking
 from voice.cli.main import main
 
@@ -30,6 +32,19 @@ def test_a_prompt_is_written_as_a_wav_file(
     with wave.open(str(path)) as file:
         assert (file.getframerate(), file.getnchannels(), file.getsampwidth()) == (8000, 1, 2)
         assert 1.0 < file.getnframes() / 8000 < 10.0
+
+
+def test_values_of_every_kind_have_an_example(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Who looks for the right prompt wants to hear it, not to look up what it needs."""
+    prompts = Prompts.load(FOLDER)
+    of_kind = {kind: id for id in prompts.ids for _, kind in prompts.message("en", id).placeholders()}
+    configuration = tmp_path / "mute.toml"
+    configuration.write_text('[speech]\nengine = "none"\n')
+    for id in sorted(set(of_kind.values())):
+        assert _say(str(configuration), id, "--wav", str(tmp_path / "a.wav")) == 0, id
+    assert "{" not in capsys.readouterr().out
+    assert _say(str(configuration), "check_in.ask", "last=false", "--wav", str(tmp_path / "a.wav")) == 0
+    assert capsys.readouterr().out.startswith("If you are well, press four.\n")
 
 
 def test_a_prompt_is_played(configuration: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,7 +79,7 @@ def test_all_kinds_of_values_are_read(configuration: str, tmp_path: Path, capsys
     ("arguments", "told"),
     [
         (["nope"], "there is no prompt 'nope'"),
-        (["accept.who", "worker=X"], "accept.who needs customer=…"),
+        (["briefing.since", "ago=soon"], "ago=soon is no duration; an example: 90 (seconds)"),
         (["goodbye", "--timezone", "Mars/Olympus"], "'Mars/Olympus' is no time zone"),
         (["briefing.coordinates", "coordinates=north"], "an example: 52.37031,4.90012"),
     ],
