@@ -28,11 +28,6 @@ FAREWELL_SECONDS = 0.4
 """The last confirmation is heard out before the leg is ended."""
 
 
-async def _no_memo(incident: LiveIncident) -> bytes | None:
-    """Where no memos are kept."""
-    return None
-
-
 @dataclass(slots=True)
 class SessionHooks:
     """What a session asks of the service."""
@@ -45,7 +40,7 @@ class SessionHooks:
     """The first audio of the incident reached a human, so many seconds after the alarm."""
     spawn: Callable[[Coroutine[Any, Any, Any]], object]
     """Runs something beside the session, supervised."""
-    memo: Callable[[LiveIncident], Awaitable[bytes | None]] = _no_memo
+    memo: Callable[[LiveIncident], Awaitable[bytes | None]]
     """The amber memo in A-law; None when there is none."""
 
 
@@ -106,6 +101,9 @@ class ListeningSession:
         """1: the worker hears the operator, or does not any more. The only thing that opens a device's gate."""
         on = self.member.voice is not Voice.TALK
         if on and not self.incident.connected:
+            self._sound(Sound.ERROR)
+            return
+        if on and self.incident.deaf:
             self._sound(Sound.ERROR)
             return
         legs = self.incident.room.talk(self.member, on)

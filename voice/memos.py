@@ -18,6 +18,7 @@ from typing import Any
 import structlog
 from sqlalchemy import Connection
 
+from ivr.transcribing import NotTranscribed
 from voice.clock import Clock
 from voice.errors import RecordingFault, StoreUnavailable
 from voice.incidents.timeline import timestamp
@@ -158,8 +159,12 @@ class Memos:
 
     async def _sweep_for_ever(self) -> None:
         while True:
-            with suppress(StoreUnavailable):
+            try:
                 await self.sweep()
+            except StoreUnavailable as error:
+                log.warning("memos that have expired are deleted later", why=str(error))
+            except Exception:
+                log.exception("a fault of our own; memos that have expired are not deleted")
             await asyncio.sleep(SWEEP_SECONDS)
 
     async def sweep(self) -> None:
@@ -178,13 +183,21 @@ class Memos:
     async def _write_down_for_ever(self, transcribe: Transcribe) -> None:
         while True:
             self._kept.clear()
-            waits = None
-            with suppress(StoreUnavailable):
-                for memo in await self._store.read(partial(rows.untranscribed, now=self._clock.now())):
-                    if not await self._write_down(memo, transcribe):
-                        waits = AGAIN_SECONDS
+            try:
+                done = await self._write_all_down(transcribe)
+            except StoreUnavailable:
+                done = False
+            except Exception:
+                log.exception("a fault of our own; a memo is not transcribed")
+                done = False
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._kept.wait(), waits)
+                await asyncio.wait_for(self._kept.wait(), SWEEP_SECONDS if done else AGAIN_SECONDS)
+
+    async def _write_all_down(self, transcribe: Transcribe) -> bool:
+        """One after the other. False: something is to be tried again."""
+        waiting = await self._store.read(partial(rows.untranscribed, now=self._clock.now()))
+        self._failures = {memo.id: self._failures[memo.id] for memo in waiting if memo.id in self._failures}
+        return all([await self._write_down(memo, transcribe) for memo in waiting])
 
     async def _write_down(self, memo: Memo, transcribe: Transcribe) -> bool:
         """Have one transcript made. False: it failed, and is to be tried again."""
@@ -198,7 +211,6 @@ class Memos:
             self._failures[memo.id] = failures + 1
             log.warning("a memo was not transcribed", memo=memo.id, attempt=failures + 1, why=_why(error))
             return failures + 1 >= ATTEMPTS
-        self._failures.pop(memo.id, None)
         await self._store.run(partial(rows.transcribed, id=memo.id, transcript=words.strip()), urgent=False)
         return True
 
@@ -214,6 +226,8 @@ def _valid(memo: Memo, at: datetime) -> bool:
 
 def _why(error: BaseException) -> str:
     """Without paths, and without anything that a program may have said."""
+    if isinstance(error, NotTranscribed):
+        return str(error)
     return (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
 
 

@@ -9,6 +9,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from voice.store import schema
 from voice.store.rows import IncidentRow
+from voice.store.text import storable
 
 _MEMOS = schema.memos
 _INCIDENTS = schema.incidents
@@ -64,7 +65,7 @@ def memo(connection: Connection, id: str) -> Memo | None:
 
 def transcribed(connection: Connection, id: str, transcript: str) -> None:
     """Say what was understood of a memo."""
-    connection.execute(update(_MEMOS).where(_MEMOS.c.id == id).values(transcript=transcript))
+    connection.execute(update(_MEMOS).where(_MEMOS.c.id == id).values(transcript=storable(transcript)))
 
 
 def untranscribed(connection: Connection, now: datetime) -> list[Memo]:

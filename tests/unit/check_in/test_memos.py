@@ -9,6 +9,7 @@ from typing import Any
 
 import structlog.testing
 
+from ivr.transcribing import NotTranscribed
 from voice.incidents.kinds import Kind
 from voice.journal import Journal
 from voice.media.wav import read_layout
@@ -264,4 +265,37 @@ async def test_a_transcript_that_fails_is_tried_again_a_few_times_and_never_logg
     assert attempts == ATTEMPTS
     assert await scene.transcript(memo.id) is None
     assert [entry["why"] for entry in logs] == ["RuntimeError"] * ATTEMPTS
+    running.cancel()
+
+
+@virtually
+async def test_what_was_kept_while_the_store_was_away_is_transcribed_when_it_is_back(tmp_path: Path) -> None:
+    async def transcribe(path: Path) -> str:
+        return "at the pump\0"
+
+    scene = Scene(tmp_path, transcribe)
+    running = asyncio.ensure_future(scene.memos.run())
+    await asyncio.sleep(1)
+    scene.store.fail_with(OSError("no space"))
+    with structlog.testing.capture_logs():
+        memo = await scene.memos.keep("anna", None, CLIP)
+        assert memo is not None
+        await asyncio.sleep(AGAIN_SECONDS)
+        scene.store.fail_with(None)
+        await asyncio.sleep(SWEEP_SECONDS)
+    assert await scene.transcript(memo.id) == "at the pump\ufffd"
+    running.cancel()
+
+
+@virtually
+async def test_why_a_program_failed_is_told(tmp_path: Path) -> None:
+    async def transcribe(path: Path) -> str:
+        raise NotTranscribed("ended with 3")
+
+    scene = Scene(tmp_path, transcribe)
+    with structlog.testing.capture_logs() as logs:
+        await scene.memos.keep("anna", None, CLIP)
+        running = asyncio.ensure_future(scene.memos.run())
+        await asyncio.sleep(1)
+    assert logs[0]["why"] == "ended with 3"
     running.cancel()
