@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -12,6 +13,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
+from config.models import Settings
 from ivr.schedule import begin, decide
 from ivr.session import Confirmed, Due, Ended, Extended, How, MemoLeft, Note, Origin, Phase, Renewed, Rules, Session
 from voice.check_in.ledger import (
@@ -28,11 +30,22 @@ from voice.check_in.ledger import (
     read_event,
     unclaimed,
 )
+from voice.check_in.requests import Asked, Requests
+from voice.cli.deciding import writing
 from voice.errors import Fenced, OutOfOrder, UnknownSession
 from voice.sim.database import Connected
 from voice.sim.session_ledger import MemorySessionLedger, SessionDatabase
 from voice.store import Store, nodes
-from voice.store.sessions import SqlSessionLedger, latest_sessions, named, open_sessions, session, session_log
+from voice.store.reading import reading
+from voice.store.sessions import (
+    SqlSessionLedger,
+    SqlSessionRows,
+    latest_sessions,
+    named,
+    open_sessions,
+    session,
+    session_log,
+)
 
 AT = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -428,3 +441,27 @@ async def test_a_session_is_found_by_its_worker_or_a_part_of_its_name(
             await store.read(partial(named, name=name))
     assert [found.id for found in await store.read(partial(latest_sessions, limit=2))] == ["ab", "0ab2"]
     await store.close()
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_requests_of_many_processes_at_once_begin_one_session(
+    database: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """Some are the same request again: each is heard once, and all but the first find the session."""
+    url = f"sqlite:///{tmp_path}/e.db" if database == "sqlite" else request.getfixturevalue("postgres_url")
+    asyncio.run(Store(url).close())
+    worker = {"id": "anna", "name": "Anna", "numbers": ["1"]}
+    requests = Requests(SqlSessionRows(), Settings.model_validate({"workers": [worker]}))
+
+    def ask(number: int) -> Asked:
+        with writing(url) as connection:
+            return requests.start(connection, "anna", until=AT + HOUR, at=AT, key=f"request {number % 4}")
+
+    with ThreadPoolExecutor(8) as threads:
+        asked = list(threads.map(ask, range(16)))
+    with reading(url) as connection, connection.begin():
+        (found,) = open_sessions(connection)
+        letters = connection.execute(text("SELECT count(*) FROM session_inbox")).scalar()
+    assert {each.session.id for each in asked} == {found.id}
+    assert letters == len({each.letter for each in asked}) == 4
+    assert len({each.letter for each in asked if each.begun}) == 1
