@@ -10,17 +10,20 @@ What no such story may break is checked after each, besides what holds in every 
 logged, and the line of a worker never carried anything but prompts and silence.
 """
 
+import asyncio
+import inspect
 import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 from argon2 import PasswordHasher
 
 from ivr.session import Origin, Session
-from tests.scenarios.line import DIGITS, Line
+from tests.scenarios.line import DIGITS, Line, seconds_of, until
 from tests.scenarios.world import World, story
 from voice.check_in.roster import rules_of
 from voice.incidents.kinds import Kind
@@ -57,10 +60,11 @@ class Shift:
     def check_ins(self) -> Any:
         return self.world.stage.service.check_in_desk.check_ins
 
-    def begins(self, *, hours: float = 8.0, **how: Any) -> Session:
+    def begins(self, *, hours: float = 8.0, confirm: Literal["key", "pin"] | None = None, **how: Any) -> Session:
         """A session of the worker begins, by his rules."""
         settings = self.world.stage.settings
         rules = rules_of(settings.check_in_of(settings.workers[0]))
+        rules = replace(rules, confirm=confirm) if confirm else rules
         ends_at = self.world.stage.service.outside.clock.now() + timedelta(hours=hours)
         session: Session = self.check_ins.begin("anna", rules, origin=Origin.API, ends_at=ends_at, **how)
         return session
@@ -94,6 +98,20 @@ class Shift:
         await line.rings_within(within).answers()
         return line
 
+    async def is_asked_again(self, within: float | str = "6min", number: str = MOBILE) -> Line:
+        """The same, in another call than the latest one, whatever has become of that."""
+        line = self.phone(number)
+        before = len(line.line.calls)
+        await until(self.world, lambda: len(line.line.calls) > before, within, f"{number} is not called again")
+        await line.answers()
+        return line
+
+    async def signs_in(self, pin: str = PIN) -> Line:
+        """He calls the service, and is in the menu."""
+        line = await self.calls_in()
+        await line.hears("key in your PIN").presses(f"{pin}#").hears("session")
+        return line
+
     async def confirms(self, within: float | str = "6min") -> Line:
         """He is called, and presses the key asked for."""
         line = await self.is_asked(within)
@@ -109,6 +127,20 @@ class Shift:
 
     async def incidents(self, kind: Kind) -> list[IncidentRow]:
         return [incident for incident in await self.world.incidents() if incident.kind is kind]
+
+    async def missed(self, within: float | str) -> IncidentRow:
+        """The alarm of the one check-in that is missed, once it is there."""
+        deadline = self.world.now + seconds_of(within)
+        while not (found := await self.incidents(Kind.MISSED_CHECK_IN)):
+            assert self.world.now < deadline, f"no check-in is missed, {within}"
+            await asyncio.sleep(0.5)
+        (incident,) = found
+        return incident
+
+    @property
+    def texts(self) -> list[str]:
+        """Text messages to the worker's telephone."""
+        return [message.text for message in self.world.stage.messages.sent if message.to == MOBILE]
 
     async def check(self) -> None:
         for incident in await self.world.incidents():
@@ -151,13 +183,16 @@ def shift(
     }  # fmt: skip
 
     def decorate(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
-        async def told(world: World) -> None:
+        async def told(world: World, **arguments: Any) -> None:
             exchange = await world.stage.exchange(TRUNK_HOST)
             for number in (MOBILE, SECOND, STRANGE):
                 exchange.line(number, Habits(answers=Answers.NEVER))
             shift = Shift(world, exchange)
-            await test(shift)
+            await test(shift, **arguments)
             await shift.check()
+
+        told.__signature__ = inspect.signature(test)  # type: ignore[attr-defined]
+        told.pytestmark = getattr(test, "pytestmark", [])  # type: ignore[attr-defined]
 
         told.__name__, told.__doc__, told.__module__ = test.__name__, test.__doc__, test.__module__
         return story(seed=seed, start=start, expects=expects, **(base | tables))(told)
