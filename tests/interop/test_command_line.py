@@ -39,3 +39,18 @@ def test_an_incident_is_resolved_and_reopened_from_the_command_line(tmp_path: Pa
         service.wait_for_entry("reopened")
         assert id in service.earshot("incidents", "--state", "open")
         assert "the chain is whole" in service.earshot("verify", id)
+
+
+def test_a_session_is_begun_extended_and_ended_from_the_command_line(tmp_path: Path) -> None:
+    workers = [{"id": "anna", "name": "Anna Jansen", "numbers": ["+31600000001"]}]
+    with Service(tmp_path, workers=workers) as service:
+        begun = service.earshot("start-session", "anna", "--for", "2h", "--every", "30m", "--key", "visit 7")
+        assert "of Anna Jansen has begun and lasts until" in begun
+        assert service.earshot("start-session", "anna", "--for", "2h", "--every", "30m", "--key", "visit 7") == begun
+        (listed,) = json.loads(service.earshot("sessions", "--json"))
+        assert (listed["worker"], listed["origin"], listed["phase"]) == ("anna", "api", "waiting")
+        assert "of Anna Jansen ends" in service.earshot("extend-session", "anna", "--by", "20m")
+        assert "has ended" in service.earshot("end-session", listed["id"][:8])
+        told = json.loads(service.earshot("session", "anna", "--log", "--json"))
+        assert [entry["kind"] for entry in told["log"]] == ["began", "extended", "ended"]
+        assert service.earshot("sessions") == "No session is open.\n"
