@@ -2,11 +2,13 @@
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from voice.store import Store, memos, pins
+from voice.incidents.kinds import Kind
+from voice.store import Store, incidents, memos, pins
 from voice.store.memos import Memo
 
 AT = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
@@ -65,3 +67,31 @@ async def test_a_memo_is_transcribed_later_and_deleted_when_it_has_expired(store
     assert [one.id for one in await store.read(lambda c: memos.expired(c, AT + 8 * HOUR))] == ["m"]
     await store.run(lambda c: memos.forget(c, "m"))
     assert await store.read(lambda c: memos.memo(c, "m")) is None
+
+
+async def test_a_memo_that_was_valid_when_an_incident_of_its_worker_was_opened_never_expires(store: Store) -> None:
+    for one in (memo("before", 0, 1), memo("evidence", 1), memo("after", 3)):
+        await store.run(lambda c, one=one: memos.keep(c, one))
+    for id, worker in (("i1", "anna"), ("i2", "bob"), ("i3", None)):
+        opened = partial(
+            incidents.open_incident,
+            incident_id=id,
+            kind=Kind.PANIC,
+            priority=1,
+            device_id=None,
+            worker_id=worker,
+            caller=None,
+            dialled=None,
+            identified_by=None,
+            at=AT + (2 if worker == "anna" else 4) * HOUR,
+            detail={},
+        )
+        row = await store.run(opened)
+        found = await store.read(partial(memos.of_incident, incident=row))
+        assert (found.id if found else None) == ("evidence" if worker == "anna" else None)
+    gone = await store.read(partial(memos.expired, now=AT + 100 * HOUR))
+    assert [one.id for one in gone] == ["before", "after"]
+    assert await store.read(memos.ids) == {"before", "evidence", "after"}
+    await store.run(partial(memos.transcribed, id="after", transcript=""))
+    waiting = await store.read(partial(memos.untranscribed, now=AT + 2 * HOUR))
+    assert [one.id for one in waiting] == ["evidence"]

@@ -79,12 +79,12 @@ def expired(connection: Connection, now: datetime) -> list[Memo]:
     was valid when one of its worker was opened."""
     opened = _INCIDENTS.c.opened_at
     belongs = and_(
-        _INCIDENTS.c.worker_id == _MEMOS.c.worker_id, opened >= _MEMOS.c.made_at, opened < _MEMOS.c.expires_at
+        _MEMOS.c.worker_id == _INCIDENTS.c.worker_id, _MEMOS.c.made_at <= opened, _MEMOS.c.expires_at > opened
     )
-    # An outer join, for which SQLite makes itself an index; of NOT EXISTS it would read all incidents for each memo.
-    alone = select(_MEMOS).outerjoin(_INCIDENTS, belongs).where(_INCIDENTS.c.id.is_(None))
-    found = connection.execute(alone.where(_MEMOS.c.expires_at <= now).order_by(_MEMOS.c.expires_at))
-    return [_memo(row) for row in found]
+    # Incidents are read once, and each finds its memos by their index; the other way round all would be, for each memo.
+    evidence = select(_MEMOS.c.id).select_from(_INCIDENTS.join(_MEMOS, belongs))
+    alone = select(_MEMOS).where(_MEMOS.c.expires_at <= now, _MEMOS.c.id.not_in(evidence.correlate(None)))
+    return [_memo(row) for row in connection.execute(alone.order_by(_MEMOS.c.expires_at))]
 
 
 def ids(connection: Connection) -> frozenset[str]:
