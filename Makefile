@@ -32,8 +32,8 @@ help:  ## say what there is to do
 
 install: $(STAMPS)/product  ## make .venv with Earshot in it
 
-demo: install  ## play a whole alarm with simulated phones; ESCALATION=1: nobody is at the desk; KEEP=1 leaves the service up
-	@$(BIN)/earshot demo $(if $(KEEP),--keep) $(if $(ESCALATION),--escalation)
+demo: install  ## play a whole alarm with simulated phones; ESCALATION=1, CHECK_IN=1: other stories; KEEP=1 leaves the service up
+	@$(BIN)/earshot demo $(if $(KEEP),--keep) $(if $(ESCALATION),--escalation) $(if $(CHECK_IN),--check-in)
 
 test: $(STAMPS)/development  ## pass every test, with real phones too
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not interop" -q

@@ -102,6 +102,17 @@ User = Annotated[UserPart | None, UNSET]
 Numbers = tuple[
     Annotated[str, matching(r"\+?[A-Za-z0-9*#._-]{1,64}", "a telephone number such as '+31612345678'")], ...
 ]
+Telephones = tuple[
+    Annotated[
+        str,
+        matching(
+            r"\+?[A-Za-z0-9*#._-]{1,64}|sips?:[^\s@]+@[^\s@]+",
+            "a telephone number such as '+31612345678', or a SIP address such as 'sip:anna@example.org'",
+        ),
+    ],
+    ...,
+]
+"""What can be called, and calls."""
 StoreUrl = Annotated[
     str,
     matching(

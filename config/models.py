@@ -42,6 +42,7 @@ from config.fields import (
     SipUri,
     StoreUrl,
     Table,
+    Telephones,
     User,
     WebUrl,
     Whole,
@@ -235,7 +236,7 @@ class Worker(Table):
 
     id: Name
     name: str = Field(min_length=1)
-    numbers: Numbers = ()
+    numbers: Telephones = ()
     customer: Reference = None
     address: str = ""
     """Where he works when no device tells better. Empty, and no position: the customer's."""

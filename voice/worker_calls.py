@@ -23,10 +23,12 @@ from ivr.session import Call as CallWorker
 from ivr.speech import Voice
 from voice.call import Call
 from voice.check_in.roster import rules_of
+from voice.contacts import is_uri
 from voice.directory import normal_number
 from voice.errors import EarshotError
 from voice.legs import Leg, Legs, WorkerLeg
 from voice.outbound import Outbound, Rung
+from voice.sip.message import user_of
 from voice.sip.session import InviteSession, Stage
 from voice.worker_desk import Asked, Office, WorkerDesk
 from voice.worker_line import WorkerLine
@@ -202,7 +204,7 @@ class WorkerCalls:
     def _seems_to_be(self, numbers: Sequence[str]) -> Worker | None:
         """Who has this number. More than one has: nobody."""
         wanted = {normal_number(number) for number in numbers if number}
-        fits = [w for w in self.office.settings.workers if wanted & {normal_number(n) for n in w.numbers}]
+        fits = [w for w in self.office.settings.workers if wanted & set(map(_as_caller, w.numbers))]
         return fits[0] if len(fits) == 1 else None
 
     # -- afterwards --
@@ -232,6 +234,11 @@ class WorkerCalls:
         """Of a caller who is not known yet: as the customers have it, where they all have the same."""
         ways = {(customer.language, customer.timezone) for customer in self.office.settings.customers}
         return self.voice(*(ways.pop() if len(ways) == 1 else ("en", "UTC")))
+
+
+def _as_caller(number: str) -> str:
+    """What a call from there names."""
+    return normal_number(user_of(number) if is_uri(number) else number)
 
 
 async def _listen_on(line: WorkerLine, desk: WorkerDesk) -> None:

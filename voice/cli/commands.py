@@ -166,4 +166,4 @@ def verify(options: Namespace, settings_of: SettingsOf) -> int:
 def demo(options: Namespace, settings_of: SettingsOf) -> int:
     from voice.sim.demo import run
 
-    return int(run(keep=options.keep, escalation=options.escalation) or 0)
+    return int(run(options.tale, keep=options.keep) or 0)

@@ -189,8 +189,21 @@ def _parser() -> Parser:
     add("hash-pin", "make of a PIN what the configuration keeps of it", pins.hash_pin, configured=False)
 
     shown_off = add("demo", "play a whole alarm with simulated phones", commands.demo, configured=False)
-    shown_off.add_argument(
-        "--escalation", action="store_true", help="the second story: nobody is at the desk, so the plan goes on"
+    tales = shown_off.add_mutually_exclusive_group()
+    tales.add_argument(
+        "--escalation",
+        action="store_const",
+        dest="tale",
+        const="escalation",
+        default="alarm",
+        help="the second story: nobody is at the desk, so the plan goes on",
+    )
+    tales.add_argument(
+        "--check-in",
+        action="store_const",
+        dest="tale",
+        const="check-in",
+        help="the third story: a check-in, and one under threat that sounds the same",
     )
     shown_off.add_argument("--keep", action="store_true", help="leave the service up afterwards")
     return parser

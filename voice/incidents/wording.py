@@ -43,6 +43,8 @@ def who(actor: str, names: Names) -> str:
             return names.routes.get(identifier, identifier)
         case "device":
             return identifier
+        case "worker":
+            return names.workers.get(identifier, identifier)
         case "shell":
             return f"{identifier} (command line)"
         case _:
@@ -103,7 +105,7 @@ class _Facts(dict[str, Any]):
         for key in ("pause", "follow_up"):
             if key in detail:
                 self[key] = f"{detail[key]:g}"
-        for key in ("until", "made_at"):
+        for key in ("until", "made_at", "due_at", "last_confirmed"):
             if key in detail:
                 self[key] = f"{datetime.fromisoformat(str(detail[key])).astimezone(names.zone):%H:%M:%S}"
         for key in ("kind", "outcome", "cause", "reason"):
@@ -129,9 +131,18 @@ _PROOF = {
 
 
 def _alarm(facts: _Facts) -> str:
+    if facts.get("kind") == "missed check in":
+        return _missed(facts)
+    if "duress" in str(facts.get("proof", "")):
+        return f"asks for help in silence ({facts['proof']}); the line stays open"
     worker = f" for {facts['worker']}" if facts.get("worker") else ""
     caller = f", caller {facts['caller']}" if facts.get("caller") and not facts.get("device") else ""
     return f"raises the alarm: {facts['kind']}{worker}{caller} ({_proof(facts)})"
+
+
+def _missed(facts: _Facts) -> str:
+    last = f"; last confirmed at {facts['last_confirmed']}" if facts.get("last_confirmed") else ""
+    return f"raises the alarm: {facts['worker']} missed the check-in of {facts['due_at']} ({facts['why']}){last}"
 
 
 def _proof(facts: _Facts) -> str:
@@ -261,6 +272,11 @@ _TOLD: Mapping[str, str | Callable[[_Facts], str]] = {
     "call_back_impossible": "wants the device called back, but {why}",
     "call_back_failed": _call_failed,
     "device_answered_call_back": "answers the call-back",
+    # a worker's own telephone
+    "asked_for_help_again": "asks for help in silence once more ({proof})",
+    "worker_hung_up": "hangs up; the incident stays open",
+    "worker_leg_ended": _ended,
+    "worker_confirmed_late": "has confirmed since (by {how}); the incident stays open",
     # operators
     "operator_rung": "rings {operator}",
     "ringing_ended": _ringing_ended,
@@ -323,6 +339,7 @@ _TOLD: Mapping[str, str | Callable[[_Facts], str]] = {
     "emergency_failed": _not_reached,
     "emergency_indeterminate": _perhaps_reached,
     "emergency_call_ended": "is off the call with the control room",
+    "emergency_line_lost": "has lost the line to the control room, which has the alarm; operators are rung",
     # messages beside calls
     "message_sent": _message_sent,
     "message_failed": "could not send {contact} a message by {channel}: {why}",

@@ -7,7 +7,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,10 +20,12 @@ from voice.logs import set_up_logging
 from voice.media.wav import Origin, header
 from voice.rtp.transport import UdpPorts
 from voice.sim.control_room import ControlRoom
+from voice.sim.demo_duress import SEES_IT_LATER, CheckInStory
+from voice.sim.demo_duress import findings as check_in_findings
 from voice.sim.demo_escalation import Cast, Escalation
 from voice.sim.demo_escalation import findings as escalation_findings
 from voice.sim.demo_findings import findings
-from voice.sim.demo_place import HOST, Place, prepare
+from voice.sim.demo_place import HOST, Place, Tale, prepare
 from voice.sim.demo_story import Follower, Played, Story
 from voice.sim.demo_view import View
 from voice.sim.habits import Answers, Habits
@@ -52,13 +54,13 @@ class Tellable(Protocol[T]):
 Play = Callable[[Place, Service, View], Coroutine[Any, Any, bool]]
 
 
-def run(*, keep: bool = False, escalation: bool = False) -> int:
-    """Play the demo, or its second story. 0 if everything was as it should be, else 1."""
-    place = prepare(datetime.now(), escalation=escalation)
+def run(tale: Tale = "alarm", *, keep: bool = False) -> int:
+    """Play a story of the demo. 0 if everything was as it should be, else 1."""
+    place = prepare(datetime.now(), tale)
     view = View()
     with _log(place.folder / "earshot.log"):
         try:
-            return asyncio.run(_demo(place, view, keep=keep, play=_play_escalation if escalation else _play))
+            return asyncio.run(_demo(place, view, keep=keep, play=_TALES[tale]))
         except KeyboardInterrupt:
             view.show()
             view.say("", f"Stopped. What was recorded so far lies in {from_here(place.folder)}")
@@ -121,6 +123,28 @@ async def _play_escalation(place: Place, service: Service, view: View) -> bool:
     view.say(f"  {earshot} incident {played.incident.id} --config {config}")
     view.say(f"  {earshot} check-config {config}")
     return all(finding.holds for finding in found)
+
+
+async def _play_check_in(place: Place, service: Service, view: View) -> bool:
+    """The third story: a check-in, and one under threat."""
+    anna = _phone(place, "anna", Habits(after=1.0))
+    olga = _phone(place, "olga", Habits(after=SEES_IT_LATER))
+    for phone in (anna, olga):
+        await phone.start()
+    story = CheckInStory(service, anna, olga, tell=view.add, zero=view.begin)
+    played = await _told(story, (anna, olga), place, view)
+    if played is None:
+        return False
+    found = list(check_in_findings(played))
+    view.findings(found)
+    earshot, config = _command(), shlex.quote(from_here(place.configuration))
+    view.say("", "Look for yourself:")
+    view.say(f"  {earshot} play {played.incident.id} --config {config}")
+    view.say(f"  {earshot} incident {played.incident.id} --config {config}")
+    return all(finding.holds for finding in found)
+
+
+_TALES: Mapping[Tale, Play] = {"alarm": _play, "escalation": _play_escalation, "check-in": _play_check_in}
 
 
 async def _told(story: Tellable[T], phones: Sequence[SimPhone], place: Place, view: View) -> T | None:

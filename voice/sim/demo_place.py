@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Literal
 
 from config.settings import Settings, load
 from voice.address import Address
@@ -120,18 +121,37 @@ number = "sip:room@{host}:{room}"
 language = "en"
 """
 
-CONTACTS = ("manager", "bas", "room")
-"""Whom the second story calls at an address of their own."""
+_CHECK_IN = """
+[speech]
+directory = "{folder}/speech"
+
+[[customers]]
+id = "east"
+name = "Home Care East"
+language = "en"
+"""
+
+_ANNA = 'name = "Anna Jansen"\n'
+
+CALLED = ("manager", "bas", "room", "anna")
+"""Who is called at an address of his own."""
+
+Tale = Literal["alarm", "escalation", "check-in"]
 
 
-def prepare(now: datetime, *, escalation: bool = False) -> Place:
+def prepare(now: datetime, tale: Tale = "alarm") -> Place:
     """A fresh folder under ./earshot-data, or a temporary one where that cannot be made, with a configuration."""
     folder = _folder(now)
-    ports = {name: _free_port() for name in CONTACTS}
-    plain = (
-        _TOML.replace('name = "Anna Jansen"\n', 'name = "Anna Jansen"\ncustomer = "east"\n') if escalation else _TOML
-    )
-    text = (plain + (_ESCALATION if escalation else "")).format(
+    ports = {name: _free_port() for name in CALLED}
+    match tale:
+        case "alarm":
+            text = _TOML
+        case "escalation":
+            text = _TOML.replace(_ANNA, _ANNA + 'customer = "east"\n') + _ESCALATION
+        case "check-in":
+            called = 'customer = "east"\nlanguage = "en"\nnumbers = ["sip:anna@{host}:{anna}"]\n'
+            text = _TOML.replace(_ANNA, _ANNA + called) + _CHECK_IN
+    text = text.format(
         started=f"{now:%Y-%m-%d %H:%M:%S}",
         host=HOST,
         sip=_free_port(),

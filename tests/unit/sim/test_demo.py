@@ -15,6 +15,8 @@ from rich.console import Console
 from config.models import Settings
 from voice.incidents.lifecycle import State
 from voice.sim.control_room import ControlRoom
+from voice.sim.demo_duress import SEES_IT_LATER, CheckedIn, CheckInStory
+from voice.sim.demo_duress import findings as check_in_findings
 from voice.sim.demo_escalation import Cast, Escalation
 from voice.sim.demo_escalation import findings as escalation_findings
 from voice.sim.demo_findings import findings
@@ -99,9 +101,29 @@ async def escalated(configured: Settings) -> list[Finding]:
 def test_the_plan_goes_on_until_a_person_has_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second story: nobody is at the desk."""
     monkeypatch.chdir(tmp_path)
-    found = run_virtual(escalated(prepare(datetime.now(), escalation=True).settings))
+    found = run_virtual(escalated(prepare(datetime.now(), "escalation").settings))
     assert not failed(found)
     assert {finding.what for finding in found} >= {"a person has it", "voicemail", "silent badge", "emergency call"}
+
+
+async def checked_in(configured: Settings) -> CheckedIn:
+    worker = configured.workers[0].model_copy(update={"numbers": ("sip:anna@10.6.0.4",)})
+    stage = await Stage.open(configured.model_copy(update={"workers": (worker,)}))
+    anna = await stage.phone("anna", "10.6.0.4", habits=Habits(after=1.0))
+    password = configured.operators[0].password
+    olga = await stage.phone("olga", "10.0.0.9", password=password, habits=Habits(after=SEES_IT_LATER))
+    return await CheckInStory(stage.service, anna, olga, tell=lambda at, who, what: None).play()
+
+
+def test_a_check_in_under_threat_sounds_like_any_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The third story; and what would betray her is found out."""
+    monkeypatch.chdir(tmp_path)
+    played = run_virtual(checked_in(prepare(datetime.now(), "check-in").settings))
+    found = list(check_in_findings(played))
+    assert not failed(found)
+    assert {finding.what for finding in found} >= {"the same words", "silent line", "hers to end", "heard"}
+    assert failed(list(check_in_findings(replace(played, talked=played.forced_pressed)))) == {"silent line"}
+    assert failed(list(check_in_findings(replace(played, resolved_before=False)))) == {"hers to end"}
 
 
 def test_a_sound_at_the_badge_before_talk_is_found_out(tmp_path: Path) -> None:
