@@ -191,12 +191,44 @@ async def test_a_crash_while_the_control_room_listens(tale: Tale) -> None:
     await tale.alarm()
     await tale.phone("police").rings_within("1s").answers().hears("press 2").presses("2").hears("being connected")
     await tale.is_taken_by("emergency:police")
+    before = len(olga.line.calls)  # she is rung to join the call taker, and has not answered
     await tale.world.stage.crash()
-    await asyncio.sleep(30)
+    await tale.until(lambda: len(olga.line.calls) > before, NEXT_ACTION, "no operator is rung")
+    await olga.waits(15)
     assert police_calls(tale) == 1
     await tale.is_taken_by("emergency:police")  # until the follow-up; they know where and who
-    assert (await tale.noted("emergency_call_ended")).detail["call"]
-    await olga.line.call(f"sip:listen-{(await tale.incident()).id}@earshot").established()
+    assert (await tale.noted("emergency_line_lost")).detail["call"]
+    await olga.rings_within("30s").answers().waits(1)
+    assert (await tale.standing()).operators == ("olga",)
+    await asyncio.sleep(120)
+    assert police_calls(tale) == 1
+
+
+@tale([BY_ITSELF])
+async def test_a_crash_while_the_control_room_and_an_operator_are_on_the_line_rings_operators(tale: Tale) -> None:
+    olga = await tale.operator("olga")
+    await tale.alarm()
+    await tale.phone("police").rings_within("1s").answers().hears("press 2").presses("2").hears("being connected")
+    await olga.rings_within("3s").answers()
+    await asyncio.sleep(5)
+    before = olga.call
+    await tale.world.stage.crash()
+    await tale.until(lambda: olga.call is not before, NEXT_ACTION, "no operator is rung")
+    await olga.answers()
+    await asyncio.sleep(60)
+    assert police_calls(tale) == 1
+    await tale.is_taken_by("emergency:police")
+
+
+@tale([BY_ITSELF])
+async def test_a_crash_after_the_control_room_has_hung_up_wakes_nobody(tale: Tale) -> None:
+    olga = await tale.operator("olga")
+    await tale.alarm()
+    await tale.phone("police").rings_within("1s").answers().hears("press 2").presses("9").hears("confirmed").hangs_up()
+    await asyncio.sleep(2)
+    await tale.world.stage.crash()
+    await olga.stays_silent_for("60s")
+    await tale.is_taken_by("emergency:police")
 
 
 # -- the store --

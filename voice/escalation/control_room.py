@@ -125,12 +125,14 @@ def indeterminate(turn: Turn, call: str, why: str) -> None:
         over(turn, call)
 
 
-def over(turn: Turn, call: str) -> None:
-    """A confirmed call has ended: another one may be asked for."""
+def over(turn: Turn, call: str) -> bool:
+    """A confirmed call has ended: another one may be asked for. True when it is news."""
     emergency = turn.state.emergency
-    if call == emergency.call and emergency.status is EmergencyStatus.CONFIRMED and not emergency.over:
-        turn.emergency(over=True)
-        turn.note("emergency_call_ended", {"call": call})
+    if call != emergency.call or emergency.status is not EmergencyStatus.CONFIRMED or emergency.over:
+        return False
+    turn.emergency(over=True)
+    turn.note("emergency_call_ended", {"call": call})
+    return True
 
 
 def forgotten(turn: Turn, call: str) -> None:

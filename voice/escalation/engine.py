@@ -132,6 +132,7 @@ def _when_done(turn: Turn, event: Event) -> None:
         case Reopened():
             turn.change(lifecycle.State.OPEN, event.by)
             turn.set(phase=Phase.ESCALATING, alone_since=turn.now, confirm_only=False, technical=False)
+            turn.set(unwatched=False)
             turn.set(emergency=control_room.renewed(turn.state.emergency), operators_ring=False, sent=())
             steps.from_the_top(turn)
         case EmergencyConfirmed():
@@ -146,8 +147,10 @@ def _leg(turn: Turn, event: Rings | Answered | Taken | calling.Ended) -> None:
     match event:
         case Taken():
             taking.taken(turn, event)
-        case HungUp() | LegLost() if leg is None:
+        case HungUp() if leg is None:
             control_room.over(turn, event.leg)
+        case LegLost() if leg is None:
+            taking.control_room_lost(turn, event.leg)
         case _ if leg is None:
             pass
         case Rings():

@@ -178,6 +178,8 @@ class State:
     presences: tuple[Presence, ...] = ()
     departed: tuple[str, ...] = ()
     """Legs of operators that have ended: what comes late of them is ignored."""
+    unwatched: bool = False
+    """The line to the control room broke that has it, and nobody of ours does: operators are rung all the same."""
     confirm_only: bool = False
     """A human had it and let it go, or the worker says he is safe: no automatic call any more."""
     emergency: Emergency = field(default_factory=Emergency)
@@ -190,6 +192,8 @@ class State:
     @property
     def rings_operators(self) -> bool:
         """Whether operators are rung now."""
+        if self.phase is Phase.TAKEN:
+            return self.unwatched
         return self.operators_ring and self.phase is Phase.ESCALATING
 
     @property

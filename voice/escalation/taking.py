@@ -9,6 +9,8 @@
                               hung up                      still his for `follow_up` seconds, then from the top
                               lost                         open again: he is rung first, then who comes after him
     a control room, a link                                 theirs for `follow_up` seconds
+    a control room            its line was lost            still its own, and it is not called again; operators are
+                                                           rung, so that a person looks whether it knows enough
     operators                 the last one left            the step anew
 
 Whoever else has it, too, keeps it. A second contact who presses the key is told who was first.
@@ -72,6 +74,16 @@ def confirmed(turn: Turn, event: EmergencyConfirmed) -> None:
     turn.note("escalated", {"to": actor}, actor=actor)
     turn.set(takers=tuple(taker for taker in turn.state.takers if taker.actor != actor))
     _hold(turn, Taker(actor, event.call, event.proof, turn.later(turn.frozen.plan.follow_up)))
+
+
+def control_room_lost(turn: Turn, call: str) -> None:
+    """The line to a control room that has the alarm broke, with our process, say: what it heard last is not known."""
+    room = control_room.actor(turn.state.emergency)
+    if not control_room.over(turn, call) or turn.state.phase is not Phase.TAKEN:
+        return
+    if not turn.state.presences and all(taker.actor == room for taker in turn.state.takers):
+        turn.set(unwatched=True)
+        turn.note("emergency_line_lost", {"call": call})
 
 
 def operator_joined(turn: Turn, event: OperatorJoined) -> None:
@@ -168,7 +180,7 @@ def _hold(turn: Turn, taker: Taker) -> None:
 def _take(turn: Turn, by: str) -> None:
     """Nobody is rung any more. Where the plan was is kept."""
     turn.cancel_ringing(by)
-    turn.set(phase=Phase.TAKEN, step_due=None)
+    turn.set(phase=Phase.TAKEN, step_due=None, unwatched=False)
 
 
 def _nobody_has_it(turn: Turn, why: str, *, lifecycle_actor: str | None = None) -> bool:
@@ -177,7 +189,7 @@ def _nobody_has_it(turn: Turn, why: str, *, lifecycle_actor: str | None = None) 
         return False
     if lifecycle_actor is not None:
         turn.change(lifecycle.State.OPEN, lifecycle_actor, why=why)
-    turn.set(phase=Phase.ESCALATING, alone_since=turn.now)
+    turn.set(phase=Phase.ESCALATING, alone_since=turn.now, unwatched=False)
     turn.note("escalation_resumed", {"why": why})
     return True
 

@@ -27,17 +27,17 @@ def brought_forward(item: Claimed, now: datetime) -> State:
 
 
 def died_with_the_process(item: Claimed) -> Iterator[Event]:
-    """Calls and people on the line are gone, the control room too."""
+    """Calls and people on the line are gone; last the control room, so that it is known who is left beside it."""
     for call, started in _calls(item):
         if started:
             yield EmergencyIndeterminate(call, "the process that placed it is gone")
-    emergency = item.state.emergency
-    if emergency.status is EmergencyStatus.CONFIRMED and not emergency.over:
-        yield LegLost(emergency.call)
     for leg in item.state.legs:
         yield LegLost(leg.id)
     for presence in item.state.presences:
         yield OperatorLeft(presence.operator, leg=presence.leg)
+    emergency = item.state.emergency
+    if emergency.status is EmergencyStatus.CONFIRMED and not emergency.over:
+        yield LegLost(emergency.call)
 
 
 def left_undone(item: Claimed) -> tuple[Command, ...]:

@@ -1,6 +1,7 @@
 """The call to the emergency services: when it is placed, and that it is neither lost nor doubled."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -8,6 +9,7 @@ from config.plans import FrozenPlan
 from tests.unit.escalation.conversation import Conversation, emergency, plan, ring
 from voice.escalation.commands import CallEmergency, Cancel
 from voice.escalation.events import (
+    Acknowledged,
     Busy,
     EmergencyAnswered,
     EmergencyAsked,
@@ -284,6 +286,53 @@ def test_after_a_confirmed_call_is_over_a_person_may_ask_for_another(
     talk.tells(end("2.0"), EmergencyAsked(OLGA))
     assert len(talk.emergency_calls()) == 1
     assert talk.taken
+
+
+def test_operators_are_rung_when_the_line_to_the_control_room_that_has_it_is_lost() -> None:
+    """It has the alarm still, and is not called again; a person has to look."""
+    talk = by_itself()
+    talk.tells(EmergencyConfirmed(call(talk), KEY))
+    assert not talk.state.rings_operators
+    talk.commands(), talk.notes()
+    talk.tells(LegLost(talk.state.emergency.call))
+    assert talk.taken
+    assert talk.state.rings_operators
+    assert talk.notes() == ["emergency_call_ended", "emergency_line_lost"]
+    talk.tells(OperatorJoined("olga", "op1"))
+    assert not talk.state.rings_operators
+    talk.tells(OperatorLeft("olga", leg="op1"))
+    assert talk.taken
+    assert not talk.state.rings_operators, "she has looked"
+    talk.passes(900)
+    assert not talk.taken, "and nobody has closed it"
+    talk.passes(3600)
+    assert talk.emergency_calls() == []
+
+
+def test_operators_are_not_rung_when_the_control_room_hangs_up() -> None:
+    talk = by_itself()
+    talk.tells(EmergencyConfirmed(call(talk), KEY), HungUp(talk.state.emergency.call))
+    assert talk.taken
+    assert not talk.state.rings_operators
+
+
+@pytest.mark.parametrize("who", [OperatorJoined("olga", "op1"), Acknowledged("anna", counts=True)])
+def test_operators_are_not_rung_for_a_lost_line_while_somebody_else_has_it(
+    who: OperatorJoined | Acknowledged,
+) -> None:
+    talk = by_itself()
+    talk.state = replace(talk.state, links=("anna",))
+    talk.tells(who, EmergencyConfirmed(call(talk), KEY), LegLost(talk.state.emergency.call))
+    assert talk.taken
+    assert not talk.state.rings_operators
+
+
+def test_when_nobody_closes_it_after_a_lost_line_the_plan_begins_again() -> None:
+    talk = by_itself()
+    talk.tells(EmergencyConfirmed(call(talk), KEY), LegLost(talk.state.emergency.call))
+    talk.passes(900)
+    assert not talk.taken
+    assert not talk.state.unwatched
 
 
 def test_a_call_that_certainly_failed_lets_the_plan_go_on_and_is_placed_again_in_the_next_lap() -> None:

@@ -214,7 +214,8 @@ class Script:
                 assert state.presences or state.takers
                 assert all(t.until or state.leg(t.leg) for t in state.takers), "who has it is there, or is waited for"
                 assert not state.ringing
-                assert not state.rings_operators
+                assert state.rings_operators == state.unwatched
+                assert not state.unwatched or (state.emergency.over and not state.presences)
             case Phase.ESCALATING:
                 agreed = state.exhausted and self.talk.frozen.plan.at_end == "stop"
                 assert state.due_at is not None or agreed
