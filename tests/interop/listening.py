@@ -22,9 +22,9 @@ _SILENT = 12
 """A piece with fewer different samples is near silence, and may occur anywhere."""
 
 
-async def which_key(voice: Voice, audio: bytes) -> str | None:
-    """The key that takes the alarm, if it has been named in what was heard (A-law)."""
-    clips = tuple([await voice.say("accept.take", key=key) for key in KEYS])
+async def which_key(voice: Voice, audio: bytes, prompt: str = "accept.take", **values: Any) -> str | None:
+    """The key that is asked for (the one that takes the alarm), if it has been named in what was heard (A-law)."""
+    clips = tuple([await voice.say(prompt, key=key, **values) for key in KEYS])
     return next((key for key, own in zip(KEYS, _own(clips), strict=True) if _heard(own, audio, DISTINCT)), None)
 
 
