@@ -81,7 +81,7 @@ def asked(turn: Turn, event: EmergencyAsked) -> None:
 def answered(turn: Turn, call: str) -> None:
     emergency = turn.state.emergency
     if call == emergency.call and emergency.status is EmergencyStatus.PLACING:
-        turn.emergency(status=EmergencyStatus.ANSWERED, due_at=turn.later(BRIEFING))
+        turn.emergency(status=EmergencyStatus.ANSWERED, answered=True, due_at=turn.later(BRIEFING))
         turn.set(reached=True)
         turn.note("emergency_answered", {"call": call, "route": emergency.route})
 
@@ -95,7 +95,7 @@ def confirmed(turn: Turn, event: EmergencyConfirmed) -> bool:
         return False
     if emergency.under_way and event.call != emergency.call:
         turn.do(Cancel(emergency.call, actor(emergency)))
-    turn.emergency(status=EmergencyStatus.CONFIRMED, call=event.call, due_at=None, over=False)
+    turn.emergency(status=EmergencyStatus.CONFIRMED, answered=True, call=event.call, due_at=None, over=False)
     told = {"call": event.call, "route": emergency.route, "proof": event.proof}
     turn.note("emergency_confirmed", told, actor=actor(emergency))
     no_longer_automatic(turn)

@@ -112,6 +112,8 @@ class Emergency:
     """A confirmed call has ended."""
     calls: tuple[str, ...] = ()
     """All that were placed."""
+    answered: bool = False
+    """Somebody has picked up one of them."""
     doubtful: tuple[str, ...] = ()
     """Those of which it is not known whether they reached somebody."""
     asks: tuple[str, ...] = ()

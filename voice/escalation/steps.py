@@ -169,15 +169,25 @@ def _next(turn: Turn) -> None:
 
 
 def _end_lap(turn: Turn) -> None:
-    plan = turn.frozen.plan
-    if not turn.state.reached and (turn.state.tried or not turn.state.operators_ring):
-        _nobody_reached(turn)
+    plan, state = turn.frozen.plan, turn.state
+    if not state.reached and (state.tried or not state.operators_ring):
+        if state.emergency.answered and not state.tried:
+            _ring_operators(turn)
+        else:
+            _nobody_reached(turn)
     if plan.at_end == "stop":
         turn.note("ended_without_human", {"agreement": plan.agreement})
         turn.set(exhausted=True, step_due=None)
     else:
         turn.note("lap_ended", {"lap": turn.state.lap + 1, "pause": plan.lap_pause})
         from_the_top(turn, plan.lap_pause)
+
+
+def _ring_operators(turn: Turn) -> None:
+    """No telephone is broken: a control room picked up in an earlier lap, and now the plan waits for a person, whom
+    it does not ring itself."""
+    turn.set(operators_ring=True)
+    turn.note("operators_asked", {"lap": turn.state.lap + 1})
 
 
 def _nobody_reached(turn: Turn) -> None:

@@ -16,6 +16,7 @@ from voice.escalation.events import (
     EmergencyConfirmed,
     EmergencyFailed,
     EmergencyIndeterminate,
+    Failed,
     HungUp,
     LegLost,
     OperatorJoined,
@@ -358,6 +359,39 @@ def test_it_is_told_to_people_when_it_is_not_known_whether_anybody_was_reached()
     notes = {note.kind: note.detail for note in talk.take_notes()}
     assert notes["emergency_indeterminate"] == {"call": "2.0", "why": "the process died"}
     assert talk.rung() == ["bob"], "the plan goes on"
+
+
+@pytest.mark.parametrize("proven", [False, True])
+def test_a_plan_of_nothing_but_that_call_is_no_technical_fault_once_somebody_picked_up(proven: bool) -> None:
+    """The plan asks a person, and rings none: operators are rung instead."""
+    talk = Conversation(plan(emergency(confirm="automatic", after=0, seconds=60), lap_pause=5)).opens()
+    talk.tells(EmergencyAnswered(call(talk)))
+    talk.tells(*([EmergencyConfirmed(call(talk), KEY)] if proven else []), HungUp(call(talk)))
+    talk.tells(EmergencyIndeterminate(call(talk), "nobody pressed a key"))
+    talk.passes(900 if proven else 0)
+    assert not talk.taken
+    assert not talk.state.rings_operators
+    talk.commands()
+    talk.passes(70)
+    assert talk.state.rings_operators
+    talk.passes(600)
+    assert not talk.commands(), "no call, no technical alarm"
+    assert talk.notes().count("operators_asked") == 1
+
+
+def test_a_plan_of_nothing_but_a_call_that_nobody_picks_up_is_a_technical_fault() -> None:
+    talk = Conversation(plan(emergency(confirm="automatic", after=0, seconds=60), lap_pause=5)).opens()
+    talk.tells(EmergencyFailed(call(talk), 503, "no trunk"))
+    assert talk.technical() == 1
+
+
+def test_contacts_whose_telephones_are_dead_are_a_technical_fault_whoever_picked_up_at_the_control_room() -> None:
+    talk = by_itself()
+    talk.tells(EmergencyAnswered(call(talk)), EmergencyIndeterminate(call(talk), "nobody pressed a key"))
+    talk.passes(5)
+    talk.tells(Failed(talk.leg("bob"), 503))
+    talk.passes(120)
+    assert talk.technical() == 1
 
 
 def test_an_indeterminate_call_is_never_repeated_without_being_asked_for() -> None:
