@@ -56,11 +56,14 @@ _OPTIONS = ("host", "port", "user", "password", "sslmode", "sslrootcert")
 _MISSING_RIGHTS = text(
     "SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relname = ANY(:tables) "
     "AND NOT (has_table_privilege(oid, 'SELECT') AND has_table_privilege(oid, 'INSERT') "
-    "AND (relname = 'timeline' OR has_table_privilege(oid, 'UPDATE')) "
+    "AND (relname = ANY(:kept) OR has_table_privilege(oid, 'UPDATE')) "
     "AND (relname <> ALL(:emptied) OR has_table_privilege(oid, 'DELETE'))) ORDER BY relname"
 )
-_EMPTIED = ["bindings", "deliveries"]
+EMPTIED = ["bindings", "credentials", "deliveries", "failures", "memos"]
 """Tables from which rows are deleted."""
+
+_KEPT = ["session_log", "timeline"]
+"""Tables to which rows are only added."""
 
 
 class Postgres:
@@ -122,7 +125,7 @@ class Postgres:
             raise ConfigurationError(f"store.url: {self.name} keeps text as {encoding}; its encoding must be UTF8")
 
     def _check_rights(self, connection: Connected) -> None:
-        values = {"tables": list(schema.metadata.tables), "emptied": _EMPTIED}
+        values = {"tables": list(schema.metadata.tables), "emptied": EMPTIED, "kept": _KEPT}
         lacking = connection.execute(_MISSING_RIGHTS, values).scalars().all()
         if lacking:
             raise ConfigurationError(

@@ -1,7 +1,9 @@
 """What only a server does: it goes away and comes back, several nodes use it at once, it asks who we are."""
 
 import asyncio
+import importlib
 import os
+import re
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -18,6 +20,7 @@ from pg8000 import dbapi
 from sqlalchemy import Connection, text
 
 from tests.postgres import PASSWORD, PostgresServer, postgres_server
+from voice import store as store_package
 from voice.errors import ConfigurationError, StoreUnavailable
 from voice.incidents.kinds import Kind
 from voice.incidents.timeline import verify
@@ -26,6 +29,7 @@ from voice.store import incidents as rows
 from voice.store import postgres as server_store
 from voice.store.database import database
 from voice.store.engine import CONFLICTS, TRANSACTION, Fate
+from voice.store.postgres import EMPTIED
 from voice.store.reading import reading
 from voice.store.sole_use import sole_use
 
@@ -414,8 +418,23 @@ def test_a_user_without_rights_is_told_which_are_missing(postgres: PostgresServe
     with pytest.raises(ConfigurationError, match=r"the user lacks rights .* to the tables acknowledgements, bindings"):
         Store(url)
     postgres.execute(f"GRANT UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {name}", name)
-    postgres.execute(f"REVOKE UPDATE, DELETE ON timeline FROM {name}", name)
+    postgres.execute(f"REVOKE UPDATE, DELETE ON timeline, session_log FROM {name}", name)
     database(url).prepare()
+    postgres.execute(f"REVOKE DELETE ON ALL TABLES IN SCHEMA public FROM {name}", name)
+    emptied = ", ".join(EMPTIED)
+    with pytest.raises(ConfigurationError, match=f"to the tables {emptied}$"):
+        Store(url)
+    postgres.execute(f"GRANT DELETE ON {emptied} TO {name}", name)
+    database(url).prepare()
+
+
+def test_the_tables_from_which_rows_are_deleted_are_those_for_which_that_right_is_asked() -> None:
+    """Read from the source: whatever the store deletes from."""
+    found = set()
+    for path in Path(store_package.__file__).parent.glob("*.py"):
+        module = importlib.import_module(f"voice.store.{path.stem}") if path.stem != "__init__" else store_package
+        found |= {getattr(module, table).name for table in re.findall(r"\bdelete\((_?[A-Z_]+)\)", path.read_text())}
+    assert sorted(found) == EMPTIED
 
 
 def test_a_database_that_cannot_keep_all_text_is_refused(postgres: PostgresServer) -> None:
