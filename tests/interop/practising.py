@@ -35,7 +35,7 @@ class CallMe(Program):
         """Until the telephone is told this."""
         self.wait_for(f'you hear: "[^"]*{words}')
 
-    def interrupt(self) -> None:
-        """Ctrl-C."""
+    def signalled(self, sign: signal.Signals) -> None:
+        """SIGINT is Ctrl-C."""
         if self.process is not None:
-            self.process.send_signal(signal.SIGINT)
+            self.process.send_signal(sign)

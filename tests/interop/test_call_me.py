@@ -1,5 +1,6 @@
 """`earshot call-me` against a real softphone: what is keyed there, what is told here, and how it ends."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -59,18 +60,22 @@ def test_ctrl_c_hangs_up_in_the_dialogue(tmp_path: Path, softphone: Baresip) -> 
         softphone.wait_for_ring()
         softphone.answer()
         practice.wait_for_words("check-in for")
-        practice.interrupt()
+        practice.signalled(signal.SIGINT)
         softphone.wait_for_end()
         assert practice.join() == 130
 
 
-def test_ctrl_c_lets_the_telephone_ring_no_longer(tmp_path: Path, softphone: Baresip) -> None:
+@pytest.mark.parametrize(("sign", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_stopped_it_lets_the_telephone_ring_no_longer(
+    tmp_path: Path, softphone: Baresip, sign: signal.Signals, code: int
+) -> None:
     with CallMe(tmp_path, f"sip:anna@{softphone.authority}") as practice:
         softphone.wait_for_ring()
         practice.wait_for("it rings")
-        practice.interrupt()
+        practice.signalled(sign)
         softphone.wait_for_end()
-        assert practice.join() == 130
+        assert practice.join() == code
+        assert "Traceback" not in practice.text()
 
 
 def test_a_call_that_is_declined_there_is_told_in_words(tmp_path: Path, softphone: Baresip) -> None:

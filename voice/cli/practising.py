@@ -30,6 +30,7 @@ DURESS_KEYS = "00"
 TIMEZONE = "Europe/Amsterdam"
 
 EXIT_CONFIRMED, EXIT_DURESS, EXIT_NOT_CONFIRMED, EXIT_NOT_REACHED = 0, 3, 4, 5
+EXIT_TERMINATED = 128 + signal.SIGTERM
 
 LANGUAGE_NAMES = {"nl": "Dutch", "en": "English", "de": "German", "fr": "French"}
 
@@ -62,7 +63,10 @@ def run(options: Namespace, settings_of: Callable[[Namespace], Settings]) -> int
     speech = open_speech(settings.speech)
     if speech.why_mute is not None:
         print(f"earshot: {speech.why_mute}", file=sys.stderr)
-    practised = asyncio.run(_practise(practice, settings, speech.voice(practice.language, practice.timezone)))
+    try:
+        practised = asyncio.run(_practise(practice, settings, speech.voice(practice.language, practice.timezone)))
+    except asyncio.CancelledError:
+        return EXIT_TERMINATED
     code, verdict = judged(practised, practice, settings.check_in_of(_worker(options, settings)).retries)
     print(f"\n{verdict}", flush=True)
     return code

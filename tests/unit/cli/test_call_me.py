@@ -18,6 +18,8 @@ from voice.cli.practice import Line, Practised, practise
 from voice.cli.practice_desk import Practice, Proof
 from voice.cli.practising import introduced, judged, practice_of
 from voice.errors import ConfigurationError
+from voice.outbound import Rung
+from voice.ringing import Outcome
 from voice.sim.habits import Answers, Habits
 from voice.sim.loop import virtual_loop, virtually
 from voice.sim.network import Network
@@ -320,6 +322,20 @@ async def test_it_speaks_the_language_that_is_asked_for(language: str) -> None:
     at = Practising(by_key(language=language))
     await at.run(silent)
     assert {text.language for text in at.texts} == {language}
+
+
+@pytest.mark.parametrize(
+    ("rung", "said"),
+    [
+        (Rung(Outcome.UNREACHABLE, status=200), "it answered, but no sound can come of it"),
+        (Rung(Outcome.UNREACHABLE, status=401), "401 Unauthorized (it lets nobody in"),
+        (Rung(Outcome.UNREACHABLE, status=500), "refused the call: 500 Server Internal Error"),
+        (Rung(Outcome.UNREACHABLE, reason="no RTP port pair is free"), "not reached: no RTP port pair is free"),
+    ],
+)
+def test_why_nobody_was_reached_is_told_in_words(rung: Rung, said: str) -> None:
+    code, verdict = judged(Practised(rung), by_key(), RETRIES)
+    assert (code, said in verdict) == (5, True), verdict
 
 
 # -- what is practised --
