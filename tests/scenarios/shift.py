@@ -38,6 +38,8 @@ SERVICE = "+31208080808"
 """The number that workers dial."""
 MOBILE, SECOND, STRANGE = "+31611111111", "+31622222222", "+31633333333"
 PIN, DURESS, CODE = "8162", "9054", "4711"
+QUICK: dict[str, Any] = {"interval": 60.0, "warn_before": 20.0, "grace": 0.0, "retries": [10.0]}
+"""Rules for stories of what comes of a check-in: it is due after a minute, and missed when two calls are over."""
 _SECRET = re.compile(rf"\b({PIN}|{DURESS})\b|{'. '.join(PIN)}|{'. '.join(DURESS)}")
 
 

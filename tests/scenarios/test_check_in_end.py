@@ -2,14 +2,12 @@
 not."""
 
 import asyncio
-from typing import Any
 
-from tests.scenarios.shift import SERVICE, Shift, shift
+from tests.scenarios.shift import QUICK, SERVICE, Shift, shift
 from voice.incidents.kinds import Kind
 
-SHORT = 300 / 3600
+SHORT = 60 / 3600
 """Hours: the first check-in is the last one."""
-QUICK: dict[str, Any] = {"grace": 0.0, "retries": [10.0]}
 
 
 @shift(QUICK)
@@ -19,7 +17,7 @@ async def test_at_its_end_he_is_asked_whether_he_is_still_working_and_a_confirma
     await line.hears("Your session is over. If you are well").presses(await shift.key())
     await line.hears("If you are still working, press 1 to extend it").waits(20).hangs_up()
     assert shift.session() is None
-    await line.stays_silent_for("6min")
+    await line.stays_silent_for("2min")
     assert await shift.world.incidents() == []
 
 
@@ -27,7 +25,7 @@ async def test_at_its_end_he_is_asked_whether_he_is_still_working_and_a_confirma
 async def test_who_hangs_up_instead_of_extending_has_confirmed(shift: Shift) -> None:
     shift.begins(hours=SHORT)
     line = await shift.is_asked()
-    await line.presses(await shift.key()).hears("Your session is over").hangs_up().stays_silent_for("6min")
+    await line.presses(await shift.key()).hears("Your session is over").hangs_up().stays_silent_for("2min")
     assert shift.session() is None
     assert await shift.world.incidents() == []
 
@@ -37,7 +35,7 @@ async def test_pressing_1_extends_it_and_the_check_ins_go_on(shift: Shift) -> No
     shift.begins(hours=SHORT)
     line = await shift.is_asked()
     await line.presses(await shift.key()).hears("press 1 to extend it").presses("1")
-    await line.hears("Your session has been extended. It runs until 7 15 a m. The next check-in is at").hangs_up()
+    await line.hears("Your session has been extended. It runs until 7 11 a m. The next check-in is at").hangs_up()
     await shift.confirms("6min")
 
 
@@ -49,13 +47,13 @@ async def test_a_session_that_was_forgotten_is_an_alarm(shift: Shift) -> None:
     (opened,) = await shift.world.entries("opened", incident.id)
     assert opened.detail["why"] == "not confirmed"
     assert len(shift.worker.line.calls) == 2
-    await shift.worker.stays_silent_for("6min")
+    await shift.worker.stays_silent_for("2min")
 
 
 @shift(QUICK | {"forgotten": "end", "agreement": "contract of 2026-01-01, page 3"})
 async def test_a_session_that_was_forgotten_ends_without_an_alarm_where_that_was_agreed(shift: Shift) -> None:
     shift.begins(hours=SHORT)
-    await asyncio.sleep(480)
+    await asyncio.sleep(180)
     assert shift.session() is None
     assert len(shift.worker.line.calls) == 2
     assert await shift.world.incidents() == []
@@ -70,9 +68,9 @@ async def test_by_that_agreement_only_the_last_question_is_forgotten(shift: Shif
 @shift(QUICK)
 async def test_he_is_told_by_text_message_that_his_session_ends(shift: Shift) -> None:
     shift.begins(hours=SHORT)
-    await asyncio.sleep(245)
+    await asyncio.sleep(45)
     assert shift.texts == [
-        f"Your session ends at 07:05. We will call you once more. To extend it, call {SERVICE}.",
+        f"Your session ends at 07:01. We will call you once more. To extend it, call {SERVICE}.",
     ]
 
 
