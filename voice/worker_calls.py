@@ -44,6 +44,9 @@ AT_MOST = 100.0
 PREPARATION = 3.0
 """Seconds that a worker who has answered waits for his prompts, which are made while the telephone rings."""
 
+TO_THE_EAR = 0.3
+"""Seconds before the first word: a telephone that is picked up is on its way, and some open their media path late."""
+
 ENTRY_SECONDS = 3.0
 """Keys that are pressed when the dialogue is over belong together if no more than this lies between them."""
 
@@ -84,6 +87,7 @@ class WorkerCalls:
         post(session.id, Answered(call.key))
         line = WorkerLine(rung.call, leg, self.office.alarms)
         desk = WorkerDesk(self.office, line, worker, Asked(session.id, call.key, asked.key))
+        await asyncio.sleep(TO_THE_EAR)
         await asyncio.wait([preparing], timeout=PREPARATION)
         checked = await self._ask(line, voice, desk, asked)
         if not checked.outcome.is_answered:

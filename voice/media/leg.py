@@ -171,6 +171,7 @@ class MediaLeg:
         """Keep both tracks as files, from their first sample, whether called before `start`, later, or at the end."""
         self._recorder = recorder, incident_id, opened_at
         self._begin_recording()
+        self._flush()  # what was said before this is to be on the disk as soon as it can be
         if self.closed:
             self._complete_recordings()
 
@@ -271,7 +272,8 @@ class MediaLeg:
         self._settlings += 1
         inflow.settle(now)
         self._emit(self._keypad.settle(now))
-        self.eager = not inflow.received or track.reads != self._reads or self.gate.profile is Profile.FULL
+        # Who presses keys is answered at once, and cannot tell by our reports whether somebody listens.
+        self.eager = not inflow.received or track.reads != self._reads or self._listens_for_tones
         self._reads = track.reads
         self._flush()
         if self._settlings % 2:
