@@ -169,21 +169,23 @@ class WorkerDesk:
 
     @_whatever_happens(None)
     async def confirm(self) -> Standing | None:
-        _, how = self._proven()
-        session = await self._session()
+        worker, how = self._proven()
+        session = await self._office.check_ins.find(worker.id)
         confirmed = Confirmed(how, self._asked.attempt if self._asked else None)
-        if session is None:
-            await self._tell_of_last(confirmed)
+        if session is None or not session.open:
+            self._tell_of_last(confirmed, session)
             return None
         if self._asked is not None and session.final and session.attempt is not None:
             self._owed = confirmed  # he is asked now whether he goes on
             return Standing(self._now(), None)
         return self._standing(await self._post(session, confirmed))
 
-    async def _tell_of_last(self, confirmed: Confirmed) -> None:
-        """No session is open. The one that we called for may have ended a moment ago, with an alarm."""
+    def _tell_of_last(self, confirmed: Confirmed, latest: Session | None) -> None:
+        """No session is open. The latest one may have ended with an alarm: whoever has that learns of it."""
         if self._asked is not None:
             self._office.check_ins.post(self._asked.session, confirmed)
+        elif latest is not None and latest.missed:
+            self._office.check_ins.post(latest.id, confirmed)
 
     @_whatever_happens(None)
     async def extend(self) -> Standing | None:
