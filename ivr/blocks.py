@@ -111,13 +111,15 @@ def _values(prompts: Prompts, language: str) -> Iterator[str]:
         yield from (f"{day}.{_ORDINAL}" for day in range(1, 32))
     for hour in range(24):
         yield from _spoken(prompts, language, "time", hour=hour, hour12=hour % 12 or 12, minute=0, afternoon=hour >= 12)
-    for unit, most in (("minutes", 60), ("hours", 24), ("days", 7)):
-        for count in range(1, most):
+    for unit in ("minutes", "hours", "days"):
+        for count in range(1, _TOGETHER + 1):
             yield from _spoken(prompts, language, unit, count=count)
 
 
 _NUMBERS = (*range(101), *range(110, 200, 10), *range(200, 1000, 50))
 """Times, durations, degrees, and the distances that `ivr.saying` rounds to."""
+_TOGETHER = 5
+"""Up to how many a unit is rendered with its number; with more it is put together, which saves a megabyte."""
 
 
 def _spoken(prompts: Prompts, language: str, name: str, **values: object) -> Iterator[str]:
