@@ -4,8 +4,18 @@ import os
 import random
 import socket
 
-LOW, HIGH = 10240, 32000
+ALL = range(10240, 32000)
 """Below the range from which Linux takes ephemeral ports, so that no outgoing socket is in the way."""
+
+
+def _mine(worker: str, workers: int) -> tuple[int, int]:
+    """The share of one of several processes that test side by side (pytest-xdist), so that they never meet."""
+    number = int(worker.removeprefix("gw") or 0)
+    each = len(ALL) // max(workers, 1)
+    return ALL.start + number * each, ALL.start + (number + 1) * each
+
+
+LOW, HIGH = _mine(os.environ.get("PYTEST_XDIST_WORKER", ""), int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
 
 _next = random.Random(os.getpid()).randrange(LOW, HIGH, 2)
 
