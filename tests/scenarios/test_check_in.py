@@ -2,7 +2,7 @@
 
 import asyncio
 
-from tests.scenarios.shift import PIN, Shift, shift
+from tests.scenarios.shift import PIN, QUICK, Shift, shift
 from voice.incidents.kinds import Kind
 
 
@@ -38,6 +38,30 @@ async def test_who_does_not_pick_up_is_called_again_and_then_missed(shift: Shift
     (opened,) = await shift.world.entries("opened", incident.id)
     assert incident.worker_id == "anna"
     assert opened.detail["why"] == "not confirmed"
+
+
+@shift(QUICK)
+async def test_three_wrong_keys_confirm_nothing_and_he_is_called_again(shift: Shift) -> None:
+    shift.begins()
+    line = await shift.is_asked()
+    key = await shift.key()
+    for _ in range(3):
+        await line.presses("1" if key != "1" else "2").waits(4)
+    await line.hears("Nothing has been confirmed. You will be called again").stops_within("5s")
+    line = await shift.is_asked_again("30s")
+    await line.presses(await shift.key()).hears("Thank you").hangs_up()
+    assert await shift.world.incidents() == []
+
+
+@shift(QUICK, devices=[{"id": "badge-7", "username": "badge7", "password": "seven", "worker": "anna"}],
+       check_in={"buttons": {"502": "confirm"}})  # fmt: skip
+async def test_a_button_that_confirms_stops_the_telephone_that_rings(shift: Shift) -> None:
+    badge = await shift.world.device("badge7", register=True)
+    shift.begins()
+    await shift.worker.rings_within("65s")
+    badge.call("sip:502@earshot")
+    await shift.worker.stops_within("2s")
+    assert await shift.world.incidents() == []
 
 
 @shift()

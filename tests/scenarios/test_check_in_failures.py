@@ -112,6 +112,27 @@ async def test_while_the_store_is_away_who_calls_signs_in_and_begins_a_session(s
     assert shift.session() is not None
 
 
+# -- room for calls --
+
+
+@shift(QUICK | {"unreachable_after": 60.0}, rtp_ports=(20_000, 20_001))
+async def test_without_room_for_a_call_he_is_called_as_soon_as_there_is_and_missed_if_there_is_none(
+    shift: Shift,
+) -> None:
+    badge = await shift.world.device("badge7")
+    shift.begins()
+    call = badge.call("sip:alarm@earshot")
+    await call.established()
+    await asyncio.sleep(80)
+    call.hang_up()
+    line = await shift.confirms("30s")
+    await line.hangs_up()
+    await badge.call("sip:alarm@earshot").established()
+    incident = await shift.missed("4min")
+    (opened,) = await shift.world.entries("opened", incident.id)
+    assert opened.detail["why"] == "unreachable"
+
+
 # -- the service itself --
 
 
@@ -172,6 +193,34 @@ async def test_killed_after_the_duress_keys_it_has_the_alarm_open(shift: Shift, 
     assert shift.world.live(incident.id)
     assert operator.calls
     assert [number for _, number in shift.exchange.dialled] == [MOBILE]  # nobody calls him back
+
+
+@pytest.mark.parametrize("moment", [0.0, 0.1, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5])
+@shift(QUICK)
+async def test_killed_while_the_duress_keys_come_it_has_the_alarm_open_or_calls_again(
+    shift: Shift, moment: float
+) -> None:
+    shift.begins()
+    line = await shift.is_asked()
+    await line.hears("If you are well")
+    line.call.press("00")
+    await asyncio.sleep(moment)
+    await _dies_and_comes_back(shift)
+    await asyncio.sleep(ROOM)
+    assert await shift.incidents(Kind.DURESS) or shift.worker.rings
+
+
+@pytest.mark.parametrize("moment", [0.0, 0.2, 0.5, 1.0, 4.0])
+@shift(QUICK)
+async def test_killed_after_a_duress_pin_in_a_call_of_his_own_it_has_the_alarm_open(
+    shift: Shift, moment: float
+) -> None:
+    shift.begins()
+    line = await shift.calls_in()
+    await line.hears("key in your PIN").presses(f"{DURESS}#").waits(0.5 + moment)
+    await _dies_and_comes_back(shift)
+    await asyncio.sleep(ROOM)
+    assert len(await shift.incidents(Kind.DURESS)) == 1
 
 
 @shift(QUICK)

@@ -59,6 +59,21 @@ async def test_2_confirms_and_the_call_that_was_due_is_not_made(shift: Shift) ->
     assert (session.round, session.confirmed_by) == (2, "pin")
 
 
+@shift(QUICK)
+async def test_2_while_his_other_telephone_rings_stops_that(shift: Shift) -> None:
+    shift.begins()
+    await asyncio.sleep(45)
+    line = await shift.signs_in()
+    ringing = shift.worker
+    await ringing.rings_within("30s")
+    await line.in_call(1).presses("2").hears("Thank you")
+    await ringing.in_call(2).stops_within("1s")
+    await line.hangs_up()
+    session = shift.session()
+    assert session is not None
+    assert (session.round, session.confirmed_by) == (2, "pin")
+
+
 @shift(QUICK | {"extend_by": 600.0})
 async def test_3_extends_the_session(shift: Shift) -> None:
     before = shift.begins(hours=1)
