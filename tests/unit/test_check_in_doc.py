@@ -139,8 +139,10 @@ def test_a_command_prints_what_is_shown(capsys: pytest.CaptureFixture[str], monk
 
 
 def test_every_option_of_a_command_that_is_shown_exists(capsys: pytest.CaptureFixture[str]) -> None:
-    (commands,) = (body for kind, body in FENCES if not kind)
-    for line in commands.splitlines():
+    shown = [line for kind, body in FENCES if not kind for line in body.splitlines()]
+    commands = [line for line in shown if line.startswith("earshot ")]
+    assert len(commands) >= 7
+    for line in commands:
         name, options = line.split()[1], re.findall(r"--[a-z]+", line.split("   ")[0])
         with pytest.raises(SystemExit):
             main([name, "--help"])
