@@ -40,6 +40,13 @@ MOBILE, SECOND, STRANGE = "+31611111111", "+31622222222", "+31633333333"
 PIN, DURESS, CODE = "8162", "9054", "4711"
 QUICK: dict[str, Any] = {"interval": 60.0, "warn_before": 20.0, "grace": 0.0, "retries": [10.0]}
 """Rules for stories of what comes of a check-in: it is due after a minute, and missed when two calls are over."""
+CHEF = "+31644444444"
+WITH_CHEF: dict[str, Any] = {
+    "customers": [{"id": "acme", "name": "Acme Care", "language": "en", "caller_id": SERVICE, "plan": "chef"}],
+    "plans": [{"id": "chef", "steps": [{"ring": ["contact:chef"], "seconds": 30.0}]}],
+    "contacts": [{"id": "chef", "name": "Chef", "numbers": [CHEF], "language": "en"}],
+}
+"""Tables for stories in which a contact, and nobody else, is rung for an alarm."""
 _SECRET = re.compile(rf"\b({PIN}|{DURESS})\b|{'. '.join(PIN)}|{'. '.join(DURESS)}")
 
 

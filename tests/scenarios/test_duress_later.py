@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from tests.scenarios.shift import DURESS, MOBILE, PIN, QUICK, Shift, shift
+from tests.scenarios.shift import CHEF, DURESS, MOBILE, PIN, QUICK, WITH_CHEF, Shift, shift
 from voice.incidents.kinds import Kind
 from voice.incidents.lifecycle import State
+from voice.sim.habits import Answers, Habits
 from voice.sim.spoken import heard
 
 PAUSE = 0.3
@@ -161,11 +162,11 @@ async def test_a_check_in_that_is_missed_later_is_an_alarm_too_linked_with_the_s
 async def test_nobody_calls_him_back_and_nobody_writes_to_him(shift: Shift) -> None:
     operator = await shift.world.operator("olga")
     await _calls_for_help(shift)
-    listening = operator.calls[-1]
     await asyncio.sleep(3)
-    listening.press("0")  # an operator who asks for a call-back, or whatever this key does
+    operator.calls[-1].press("5")  # calls back
     await shift.worker.stays_silent_for("30s")
     assert len(shift.texts) == 1
+    assert await shift.world.entry("call_back_impossible")
     assert [number for _, number in shift.exchange.dialled] == [MOBILE]
 
 
@@ -224,3 +225,27 @@ async def test_a_telephone_that_dies_while_it_is_listened_to_leaves_the_alarm_op
     (incident,) = await shift.incidents(Kind.DURESS)
     assert incident.state is not State.RESOLVED
     assert await shift.world.entries("worker_leg_ended", incident.id)
+
+
+# -- who has the alarm --
+
+
+@shift(QUICK | {"interval": 120.0}, **WITH_CHEF)
+async def test_a_contact_who_has_the_alarm_hears_him_and_nothing_of_what_he_says_comes_out(shift: Shift) -> None:
+    shift.begins()
+    chef = shift.phone(CHEF)
+    chef.line.habits = Habits(answers=Answers.NEVER)
+    line = await shift.is_asked()
+    line.call.say(shift.world.speech(line.line, 60.0))
+    await line.hears("If you are well").presses("00").hears("Thank you").waits(3)
+    quiet = shift.world.now
+    await chef.rings_within("3s").takes_it().waits(6).presses("1").waits(3)
+    chef.call.say(shift.world.speech(chef.line, 5.0))
+    await chef.waits(8)
+    assert line.call.hearing.heard_silence_only(quiet)
+    assert len(shift.world.said_by(line.line, chef.call.hearing.marks().numbers)) > 100
+    await line.hangs_up()
+    await chef.waits(8).presses("1").hears("That is not possible right now").waits(10)  # calls back
+    (incident,) = await shift.incidents(Kind.DURESS)
+    assert await shift.world.entries("call_back_impossible", incident.id)
+    assert [number for _, number in shift.exchange.dialled] == [MOBILE, CHEF]

@@ -2,20 +2,13 @@
 
 import asyncio
 from datetime import timedelta
-from typing import Any
 
 from tests.scenarios.line import Line
-from tests.scenarios.shift import CODE, MOBILE, PIN, QUICK, SERVICE, STRANGE, Shift, shift
+from tests.scenarios.shift import CHEF, CODE, MOBILE, PIN, QUICK, SERVICE, STRANGE, WITH_CHEF, Shift, shift
 from voice.incidents.kinds import Kind
 from voice.sim.habits import Answers, Habits
 from voice.sim.speech import marked_frames
 
-CHEF = "+31644444444"
-WITH_CHEF: dict[str, Any] = {
-    "customers": [{"id": "acme", "name": "Acme Care", "language": "en", "caller_id": SERVICE, "plan": "chef"}],
-    "plans": [{"id": "chef", "steps": [{"ring": ["contact:chef"], "seconds": 30.0}]}],
-    "contacts": [{"id": "chef", "name": "Chef", "numbers": [CHEF], "language": "en"}],
-}
 FIRST = 900_001
 """The frames of a memo are numbered from here."""
 SECONDS = 10
