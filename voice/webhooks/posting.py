@@ -1,4 +1,4 @@
-"""HTTP to receivers, with httpx. A redirect is never followed, and nothing that a receiver says is read."""
+"""HTTP to receivers, with aiohttp. A redirect is never followed, and nothing that a receiver says is read."""
 
 import ssl
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
 
-import httpx
+import aiohttp
 
 from voice.errors import EarshotError
 
@@ -40,13 +40,13 @@ class HttpPoster:
     """Connections of one process to all receivers. No proxy and no password of the environment is used."""
 
     def __init__(self, *, tls: ssl.SSLContext | None = None) -> None:
-        """`tls`: None trusts the certificates that the system trusts."""
-        self._client = httpx.AsyncClient(
-            verify=tls or ssl.create_default_context(),
+        """`tls`: None trusts the certificates that the system trusts. Within a running loop only."""
+        self._client = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(ssl=tls or ssl.create_default_context(), limit=0),  # nobody waits for another
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT),
+            cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
-            follow_redirects=False,
-            timeout=httpx.Timeout(None, connect=CONNECT_TIMEOUT),
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=64),  # nobody waits for another's
+            skip_auto_headers=("User-Agent",),
         )
 
     async def __aenter__(self) -> Self:
@@ -60,21 +60,25 @@ class HttpPoster:
     async def __call__(self, url: str, headers: Mapping[str, str], body: bytes) -> Reply:
         """`Poster`. How long it may take altogether is the caller's affair."""
         try:
-            async with self._client.stream("POST", url, headers=dict(headers), content=body) as response:
-                return Reply(response.status_code, _seconds(response.headers.get("Retry-After", "")))
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise ReceiverUnreachable(_WORDS.get(type(error), "the connection broke")) from None
+            async with self._client.post(url, headers=dict(headers), data=body, allow_redirects=False) as response:
+                return Reply(response.status, _seconds(response.headers.get("Retry-After", "")))
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            raise ReceiverUnreachable(_why(error)) from None
 
     async def close(self) -> None:
-        await self._client.aclose()
+        await self._client.close()
 
 
 _WORDS: Mapping[type[Exception], str] = {
-    httpx.ConnectError: "no connection",
-    httpx.ConnectTimeout: "no connection in time",
-    httpx.UnsupportedProtocol: "the address is no http or https URL",
-    httpx.InvalidURL: "the address is no URL",
+    aiohttp.ClientConnectorError: "no connection",
+    TimeoutError: "no connection in time",
+    aiohttp.NonHttpUrlClientError: "the address is no http or https URL",
+    aiohttp.InvalidURL: "the address is no URL",
 }
+
+
+def _why(error: Exception) -> str:
+    return next((words for kind, words in _WORDS.items() if isinstance(error, kind)), "the connection broke")
 
 
 def _seconds(text: str) -> float:
