@@ -42,7 +42,8 @@ class HttpPoster:
     def __init__(self, *, tls: ssl.SSLContext | None = None) -> None:
         """`tls`: None trusts the certificates that the system trusts. Within a running loop only."""
         self._client = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=tls or ssl.create_default_context(), limit=0),  # nobody waits for another
+            # No limit: nobody waits for another's receiver.
+            connector=aiohttp.TCPConnector(ssl=tls or ssl.create_default_context(), limit=0),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT),
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
