@@ -112,9 +112,10 @@ class WorkerDesk:
     async def verify(self, entry: str) -> bool:
         loop = asyncio.get_running_loop()
         began = loop.time()
-        how = self._means(entry, await self._judged(entry))
+        verdict = await self._judged(entry)
+        how = self._means(entry, verdict)
         if how is How.DURESS:
-            self._ask_for_help("PIN" if self._asked is None or self._asked.key is None else "keys")
+            self._ask_for_help("PIN" if verdict is Verdict.DURESS else "keys")
         if how is not None:
             self._how = self._how if self._how is How.DURESS else how
         await asyncio.sleep(began + PACE - loop.time())
