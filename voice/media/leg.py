@@ -270,10 +270,11 @@ class MediaLeg:
         if inflow is None or track is None or self.closed:
             return
         self._settlings += 1
+        if not self.eager:
+            self.drain(now)  # or the peer could tell by our reports whether somebody listens
         inflow.settle(now)
         self._emit(self._keypad.settle(now))
-        # Who presses keys is answered at once, and cannot tell by our reports whether somebody listens.
-        self.eager = not inflow.received or track.reads != self._reads or self._listens_for_tones
+        self.eager = not inflow.received or track.reads != self._reads or self.gate.open
         self._reads = track.reads
         self._flush()
         if self._settlings % 2:

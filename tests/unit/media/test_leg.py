@@ -284,6 +284,27 @@ def test_a_leg_is_drained_more_often_while_somebody_listens() -> None:
     assert not call.leg.eager
 
 
+def test_who_is_spoken_to_is_answered_at_once_also_where_nobody_listens() -> None:
+    call = Call("silence")
+    call.run(1)
+    call.gate.set(True)
+    call.run(1)
+    assert call.leg.eager
+    call.gate.set(False)
+    call.run(1)
+    assert not call.leg.eager
+
+
+def test_a_leg_is_drained_before_it_settles_so_that_reports_do_not_tell_whether_somebody_listens() -> None:
+    call = Call("silence")
+    call.run(1)
+    assert not call.leg.eager
+    known = call.leg.statistics.received
+    call.rtp.arrived.append((call.device.packet(call.number), PEER))
+    call.leg.settle(call.now)
+    assert call.leg.statistics.received == known + 1
+
+
 # -- digits --
 
 
