@@ -11,8 +11,11 @@ all windows of all legs). A window counts as a tone when
 - both frequencies are within TOLERANCE of nominal, measured by how far the phase has turned since the window
   before: finer than any filter of this length could tell. Q.24 wants 1.5 % accepted and 3.5 % refused.
 
-TONE_WINDOWS such windows in a row make a digit: a tone of 35 ms always covers so many, one of 20 ms (the
-start of a tone that a gateway cuts out too late) never. PAUSE_WINDOWS without it end the press; a shorter
+TONE_WINDOWS such windows in a row may be a digit: a tone of 35 ms always covers so many, one of 20 ms (the
+start of a tone that a gateway cuts out too late) never. They are one when they are also pure enough: what each has
+more than USUAL_SHARE in its tones adds up to a proof. So a short tone has to be clean, and one in noise has to
+last. Vowels, too, are two tones for 30 to 60 ms now and then, but within a word: the less quiet it was just
+before the tone, the more proof is asked for (PROOFS). PAUSE_WINDOWS without the tone end the press; a shorter
 break belongs to it.
 
 Windows that touch audio that was lost (`miss`) say nothing by themselves. What is before and behind them decides: the
@@ -44,8 +47,13 @@ TWIST: Final = 10.0
 """dB, either way. Tested at 8: the rest is for the window's own error with frequencies that are off."""
 STANDS_OUT: Final = 4.0
 """dB over the next strongest tone of the group."""
-TONE_SHARE: Final = 0.58
-TOLERANCE: Final = 0.025
+TONE_SHARE: Final = 0.5
+TOLERANCE: Final = 0.02
+USUAL_SHARE: Final = 0.65
+PROOFS: Final = ((10.0, 0.62), (4.0, 0.74), (float("-inf"), 1.1))
+"""(dB by which the sound rose with the tone, at least; proof that is asked for then)"""
+PROOF_OF_HOLE: Final = 0.3
+"""What a hole adds that cuts a tone short: as much as a window of the tone would have."""
 TONE_WINDOWS: Final = 3
 PAUSE_WINDOWS: Final = 3
 
@@ -75,6 +83,7 @@ _WEIGHTS: Final = (_HANN**2 / (_HANN**2).sum()).astype(np.float32)
 _TURN: Final = np.exp(-2j * np.pi * HOP * _FREQUENCIES / SAMPLE_RATE)
 """Undoes the turn of the phase in one hop at the nominal frequency; what is left is the error."""
 _TWIST_RATIO: Final = 10 ** (TWIST / 10)
+_PROOFS: Final = tuple((10 ** (rise / 10), proof) for rise, proof in PROOFS)
 _STANDS_OUT_RATIO: Final = 10 ** (STANDS_OUT / 10)
 _MINIMUM_POWER: Final = (amplitude(MINIMUM_LEVEL) / 2) ** 2
 
@@ -88,7 +97,19 @@ def _window_response(error: NDArray[np.float64]) -> NDArray[np.float64]:
 class DtmfDetector:
     """The state of one leg's detector. Feed it all audio of the leg, in pieces of any length."""
 
-    __slots__ = ("_absent", "_candidate", "_holes", "_key", "_previous", "_rest", "_run", "_unknown")
+    __slots__ = (
+        "_absent",
+        "_before",
+        "_candidate",
+        "_energies",
+        "_holes",
+        "_key",
+        "_previous",
+        "_proof",
+        "_rest",
+        "_run",
+        "_unknown",
+    )
 
     def __init__(self) -> None:
         self._rest = bytes(2 * HOP)  # as if silence had gone before
@@ -97,6 +118,9 @@ class DtmfDetector:
         self._run = 0
         self._key: int = -1
         self._absent = 0
+        self._proof = 0.0
+        self._before = 0.0  # energy just before the tone
+        self._energies = (0.0, 0.0)  # of the last two windows
         self._unknown = 0  # windows of the hole so far
         self._holes: list[tuple[int, int]] = []  # samples lost, counted from the beginning of `_rest`
 
@@ -120,14 +144,15 @@ def detect(detectors: Sequence[DtmfDetector], pcm: Sequence[bytes]) -> list[str]
     windows, counts = _windows(detectors, pcm)
     if not len(windows):
         return [""] * len(detectors)
-    spectra, keys = _measure(windows, detectors, counts)
+    spectra, keys, shares, energies = _measure(windows, detectors, counts)
     digits = []
     end = 0
     for detector, count in zip(detectors, counts, strict=True):
         start, end = end, end + count
         if detector._holes:
             _hide(detector, keys, start, end)
-        digits.append(_follow(detector, keys[start:end]))
+        heard = zip(keys[start:end], shares[start:end], energies[start:end], strict=True)
+        digits.append("".join(_follow(detector, *window) for window in heard))
         if count:
             detector._previous = spectra[end - 1]
     return digits
@@ -164,12 +189,13 @@ def _windows(detectors: Sequence[DtmfDetector], pcm: Sequence[bytes]) -> tuple[N
 
 def _measure(
     windows: NDArray[np.float32], detectors: Sequence[DtmfDetector], counts: Sequence[int]
-) -> tuple[Spectrum, list[int]]:
-    """The spectrum of each window, and the key that it shows, -1 for none."""
+) -> tuple[Spectrum, list[int], list[float], list[float]]:
+    """Of each window the spectrum, the key that it shows (-1 for none), how pure its tones are, and its energy."""
     parts = windows @ _KERNEL_PARTS
     spectra: Spectrum = parts[:, :8] + np.complex64(1j) * parts[:, 8:]
     powers = np.square(parts[:, :8]) + np.square(parts[:, 8:])
-    keys = [-1] * len(windows)
+    energies = np.square(windows) @ _WEIGHTS
+    keys, shares = [-1] * len(windows), [0.0] * len(windows)
     low = powers[:, :4].max(axis=1)
     high = powers[:, 4:].max(axis=1)
     weaker = np.minimum(low, high)
@@ -180,23 +206,23 @@ def _measure(
         for detector, count, start in zip(detectors, counts, starts, strict=True):
             if count:
                 before[start] = detector._previous
-        found = _judge(windows[candidates], spectra[candidates], before[candidates], powers[candidates])
-        for at, key in zip(candidates.tolist(), found.tolist(), strict=True):
-            keys[at] = key
-    return spectra, keys
+        found, pure = _judge(energies[candidates], spectra[candidates], before[candidates], powers[candidates])
+        for at, key, share in zip(candidates.tolist(), found.tolist(), pure.tolist(), strict=True):
+            keys[at], shares[at] = key, share
+    return spectra, keys, shares, energies.tolist()
 
 
 def _judge(
-    windows: NDArray[np.float32],
+    energies: NDArray[np.float32],
     spectra: Spectrum,
     before: Spectrum,
     powers: NDArray[np.float32],
-) -> NDArray[np.intp]:
-    """The key of each window that has a loud tone in either group, -1 where it is no DTMF."""
-    rows = np.arange(len(windows))
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """The key of each window that has a loud tone in either group, -1 where it is no DTMF; and its tones' share."""
+    rows = np.arange(len(energies))
     row, column = powers[:, :4].argmax(axis=1), powers[:, 4:].argmax(axis=1)
-    valid = np.ones(len(windows), np.bool_)
-    tones = np.zeros(len(windows))
+    valid = np.ones(len(energies), np.bool_)
+    tones = np.zeros(len(energies))
     for index, group in ((row, slice(0, 4)), (column + 4, slice(4, 8))):
         others = powers[:, group].copy()
         power = powers[rows, index]
@@ -206,31 +232,40 @@ def _judge(
         error = np.angle(turned) * (SAMPLE_RATE / HOP / (2 * np.pi))
         valid &= np.abs(error) < _FREQUENCIES[index] * TOLERANCE
         tones += power / _window_response(error)
-    energy = np.square(windows) @ _WEIGHTS
-    valid &= 2.0 * tones > TONE_SHARE * energy
-    return np.where(valid, 4 * row + column, -1)
+    share = 2.0 * tones / energies
+    valid &= share > TONE_SHARE
+    return np.where(valid, 4 * row + column, -1), np.minimum(share, 1.0)
 
 
-def _follow(detector: DtmfDetector, keys: Sequence[int]) -> str:
-    """The digits that begin in the windows of one leg."""
-    return "".join(_unseen(detector) if key == _UNKNOWN else _seen(detector, key) for key in keys)
+def _follow(detector: DtmfDetector, key: int, share: float, energy: float) -> str:
+    """One more window of a leg: the digit that is heard by now, or ""."""
+    if key == _UNKNOWN:
+        return _unseen(detector)
+    digit = _seen(detector, key, share, energy)
+    detector._energies = detector._energies[1], energy
+    return digit
 
 
 def _unseen(detector: DtmfDetector) -> str:
     """A window of which something was lost: the first of a hole counts for the tone that is cut short."""
     detector._unknown += 1
+    energy = detector._energies[1]
+    detector._energies = 0.0, 0.0
     if detector._unknown > 1 or detector._candidate < 0:
         return ""
     detector._run += 1
-    return _begun(detector)
+    detector._proof += PROOF_OF_HOLE
+    return _begun(detector, energy)
 
 
-def _seen(detector: DtmfDetector, key: int) -> str:
+def _seen(detector: DtmfDetector, key: int, share: float, energy: float) -> str:
     """A whole window that shows this key, or none."""
     hole, detector._unknown = detector._unknown, 0
     if key != detector._candidate:
-        detector._candidate, detector._run = key, 1 if hole and key >= 0 else 0
+        detector._candidate, detector._before = key, detector._energies[0]
+        detector._run, detector._proof = (1, PROOF_OF_HOLE) if hole and key >= 0 else (0, 0.0)
     detector._run += 1
+    detector._proof = max(0.0, detector._proof) + share - USUAL_SHARE
     if key != detector._key:
         detector._absent += 1 + hole
     elif hole and detector._absent:
@@ -242,13 +277,15 @@ def _seen(detector: DtmfDetector, key: int) -> str:
     elif key == detector._key:
         detector._absent = 0
         return ""
-    return _begun(detector)
+    return _begun(detector, energy)
 
 
-def _begun(detector: DtmfDetector) -> str:
-    """The digit, if its tone has just lasted long enough."""
+def _begun(detector: DtmfDetector, energy: float) -> str:
+    """The digit, if its tone has been there for long enough, and purely enough."""
     key = detector._candidate
     if key < 0 or key == detector._key or detector._run < TONE_WINDOWS:
+        return ""
+    if detector._proof < next(proof for ratio, proof in _PROOFS if energy >= ratio * detector._before):
         return ""
     detector._key, detector._absent = key, 0
     return KEYS[key]
