@@ -18,6 +18,7 @@ from config.models import Device, Worker
 from config.plans import Customer
 from ivr.checkin import CheckedIn, CheckIn, check_in, prepare, random_key
 from ivr.inbound import attend
+from ivr.phone import HungUp
 from ivr.session import Answered, CallFailed, Confirmed, Ended, Event, How, NotConfirmed, Origin, Session
 from ivr.session import Call as CallWorker
 from ivr.speech import Voice
@@ -30,7 +31,7 @@ from voice.legs import Leg, Legs, WorkerLeg
 from voice.outbound import Outbound, Rung
 from voice.sip.message import user_of
 from voice.sip.session import InviteSession, Stage
-from voice.worker_desk import Asked, Office, WorkerDesk
+from voice.worker_desk import ENTRY_SECONDS, Asked, Office, WorkerDesk
 from voice.worker_line import WorkerLine
 
 log = structlog.get_logger(__name__)
@@ -46,9 +47,6 @@ PREPARATION = 3.0
 
 TO_THE_EAR = 0.3
 """Seconds before the first word: a telephone that is picked up is on its way, and some open their media path late."""
-
-ENTRY_SECONDS = 3.0
-"""Keys that are pressed when the dialogue is over belong together if no more than this lies between them."""
 
 LONGEST_ENTRY = 12
 
@@ -216,7 +214,7 @@ class WorkerCalls:
     async def _stay(self, line: WorkerLine, desk: WorkerDesk) -> None:
         listening = self.spawn(_listen_on(line, desk))
         try:
-            await line.stay()
+            await line.stay(listening)
         finally:
             listening.cancel()
 
@@ -246,15 +244,14 @@ def _as_caller(number: str) -> str:
 
 
 async def _listen_on(line: WorkerLine, desk: WorkerDesk) -> None:
-    """Keys that come when the dialogue is over."""
-    digits = line.call.digits
-    while True:
-        entry = await digits.get()
+    """Keys that come when the dialogue is over, to the last one before he hangs up."""
+    gone = False
+    while not gone:
+        entry = ""
         try:
-            async with asyncio.timeout(ENTRY_SECONDS) as patience:
-                while len(entry) < LONGEST_ENTRY and (digit := await digits.get()) != "#":
-                    entry += digit
-                    patience.reschedule(asyncio.get_running_loop().time() + ENTRY_SECONDS)
-        except TimeoutError:
-            pass
-        await desk.heard_late(entry)
+            while len(entry) < LONGEST_ENTRY and (key := await line.phone.collect(ENTRY_SECONDS)) not in (None, "#"):
+                entry += key
+        except HungUp:
+            gone = True
+        if entry:
+            await desk.heard_late(entry)

@@ -35,6 +35,9 @@ log = structlog.get_logger(__name__)
 PACE = 0.3
 """Seconds that every answer to an entry takes, as far as hashing takes no longer."""
 
+ENTRY_SECONDS = 3.0
+"""Keys belong together if no more than this lies between them, where nobody has asked for any."""
+
 P = ParamSpec("P")
 T = TypeVar("T")
 D = TypeVar("D", bound="WorkerDesk")
@@ -94,6 +97,10 @@ class WorkerDesk:
         self._how: How | None = None
         self._owed: Event | None = None
         """What the schedule is told when the dialogue is over: until then he may still decide otherwise."""
+        self._keys = ""
+        """Those that were pressed in one breath, whatever the dialogue makes of them."""
+        self._key_at = 0.0
+        line.on_key = self._pressed
 
     # -- who he is --
 
@@ -118,6 +125,8 @@ class WorkerDesk:
             self._ask_for_help("PIN" if verdict is Verdict.DURESS else "keys")
         if how is not None:
             self._how = self._how if self._how is How.DURESS else how
+            self._keys = self._keys.rpartition(entry)[2] if entry in self._keys else ""
+            self._hear_keys()
         await asyncio.sleep(began + PACE - loop.time())
         return how is not None
 
@@ -142,9 +151,24 @@ class WorkerDesk:
         if self._worker is not None:
             self._line.ask_for_help(self._worker, f"duress {proof}", self._asked.session if self._asked else None)
 
+    def _pressed(self, key: str) -> None:
+        now = asyncio.get_running_loop().time()
+        self._keys = key if now - self._key_at > ENTRY_SECONDS else self._keys + key
+        self._key_at = now
+        self._hear_keys()
+
+    def _hear_keys(self) -> None:
+        """Behind an entry that counted, duress keys call for help whatever is asked for then. Before it they may be
+        part of a PIN: that is for the dialogue to tell."""
+        keys = self._worker.duress_keys if self._worker is not None else None
+        if keys and self._asked is not None and self._how is not None and self._keys.endswith(keys):
+            self._ask_for_help("keys")
+
     async def heard_late(self, entry: str) -> None:
-        """What was keyed when the dialogue was over. It may still call for help; it is good for nothing else."""
-        if self._how is not None and self._means(entry, await self._judged(entry)) is How.DURESS:
+        """What was keyed when the dialogue was over. It may still call for help; it is good for nothing else. Of
+        somebody who calls it counts only if he has signed in: else it would be one attempt more."""
+        known = self._how is not None or self._asked is not None
+        if known and self._means(entry, await self._judged(entry)) is How.DURESS:
             self._ask_for_help("entry after the dialogue")
 
     async def language(self) -> str | None:

@@ -6,6 +6,7 @@ dialogue the line is silent, whatever is said in the incident, and only the work
 """
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
 
 from sqlalchemy import Connection
@@ -25,6 +26,9 @@ from voice.sign_of_life import SignOfLife
 REMEMBERED = 60.0
 """Seconds of what he says that are in memory while the line is open and he has not asked for help."""
 
+LAST_ENTRY = 5.0
+"""Seconds that it may take, when he has hung up, to see what he keyed last."""
+
 
 class WorkerLine:
     """A call with a worker's telephone, once it is up."""
@@ -34,10 +38,13 @@ class WorkerLine:
         self.phone = CallPhone(call)
         self.incident: LiveIncident | None = None
         """The silent alarm that he has raised in this call."""
+        self.on_key: Callable[[str], object] = lambda key: None
+        """Told of each key as it is pressed, whoever takes it."""
         self._leg = leg
         self._desk = desk
         self._began = desk.clock.now()
         self._silent = False
+        call.media.on_digit = self._pressed
         leg.on_quiet = SignOfLife(call, desk.spawn, self._died).went_quiet
         leg.speak()
 
@@ -58,19 +65,27 @@ class WorkerLine:
             self._become(known)
             known.on_change(known)
 
-    async def stay(self) -> CallEnd:
-        """From the end of the dialogue until the worker hangs up: he hears nothing, and we never do it for him."""
+    async def stay(self, listening: "asyncio.Task[None]") -> CallEnd:
+        """From the end of the dialogue until the worker hangs up: he hears nothing, and we never do it for him.
+
+        `listening`: takes what he keys. The last of it may still call for help when he has hung up.
+        """
         self._fall_silent()
         try:
             while not self.call.ended.done():
                 await asyncio.wait([self.call.ended], timeout=REMEMBERED)
                 self._forget()
+            await asyncio.wait([listening], timeout=LAST_ENTRY)
             return self.call.ended.result()
         finally:
             if self.incident is not None:
                 self._part(self.incident)
 
     # -- inside --
+
+    def _pressed(self, key: str) -> None:
+        self.call.digits.put_nowait(key)
+        asyncio.get_running_loop().call_soon(self.on_key, key)  # not within the beat of the media
 
     def _open(self, worker: Worker, detail: dict[str, str]) -> LiveIncident:
         desk = self._desk
