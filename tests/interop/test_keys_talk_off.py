@@ -1,8 +1,9 @@
 """No talk-off: nothing that people say is taken for a key, and keys are heard over what is said.
 
 An hour of speech, none of it twice: espeak-ng in four languages, men and women, low and high, slow and quick, quiet and
-shouted, through A-law and mu-law. Synthetic vowels are steadier than human ones, which makes them the harder test.
-Other seeds are as good as this one but not perfect: in three further hours one vowel is taken for a key.
+shouted, through A-law and mu-law. It is synthetic speech, with steady vowels; people have not been tried.
+
+The detector is not perfect: of the hours of seeds 0, 1 and 2, that of seed 0 has one vowel that is taken for a key.
 """
 
 import numpy as np
