@@ -25,7 +25,13 @@ VOICES: Mapping[str, VoiceOf] = {
         styles=("bf_emma",),
         espeak="en-gb",
         sounds={"aɪ": "I", "aʊ": "W", "dʒ": "ʤ", "eɪ": "A", "əʊ": "Q", "ɔɪ": "Y", "tʃ": "ʧ", "ɐ": "ə"},
-        words={"Earshot": "Ear-shot", "PIN": "pin", "a m": "A.M.", "p m": "P.M."},
+        words={
+            "Earshot": "Ear-shot",
+            "PIN": "pin",
+            "a m": "A.M.",
+            "p m": "P.M.",
+            "four": "four.",  # else a recogniser hears "saw"
+        },
     ),
     "fr": VoiceOf(
         styles=("ff_siwis",),
