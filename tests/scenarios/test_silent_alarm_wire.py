@@ -71,6 +71,8 @@ class Story:
     """Seconds that the store takes for whatever waits for it. Then only this call is watched: what is to come of it
     waits for all that the service writes."""
     running: bool
+    followed: bool
+    """His next call is watched, too."""
 
     @classmethod
     def drawn(cls, seed: int) -> "Story":
@@ -88,12 +90,14 @@ class Story:
             leaves=dice.choice([0.0, dice.uniform(0.0, 1.0), dice.uniform(1.0, 10.0), dice.uniform(10.0, longest)]),
             slowness=slowness,
             running=not calls_in or (dice.random() < 0.7 and not slowness),
+            followed=dice.random() < 0.4 and not slowness,
         )
 
     @property
     def seconds(self) -> float:
-        """How long the world is watched: his call to its end, and the next one."""
-        return 2 * INTERVAL + 35.0 + max(0.0, self.leaves - INTERVAL)
+        """How long the world is watched."""
+        entered = 20.0 if self.calls_in else INTERVAL + 18.0
+        return entered + max(self.leaves, INTERVAL + 17.0 if self.followed else 3.0)
 
     @property
     def echoes(self) -> bool:
