@@ -37,7 +37,8 @@ demo: install  ## play a whole alarm with simulated phones; ESCALATION=1, CHECK_
 
 test: $(STAMPS)/development  ## pass every test, with real phones too
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not interop" -q
-	$(BIN)/python -m pytest -m interop -q
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "interop and not alone" -q
+	$(BIN)/python -m pytest -m "interop and alone" -q
 
 bench: $(STAMPS)/development  ## measure: recorded calls, calls a second, delay, store
 	@set -e; $(foreach name,$(BENCHMARKS),echo "== $(name)"; $(BIN)/python -m benchmarks.$(name) $(SHORT_$(name));)

@@ -31,6 +31,8 @@ from .escalation import (
 from .peers.baresip import Baresip
 from .phones import Sound
 
+pytestmark = pytest.mark.alone
+
 START = (("service starts", 1.5), ("service answers", 0.5))
 """While it takes up what the last one left, and right after."""
 

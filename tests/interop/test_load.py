@@ -8,6 +8,8 @@ from .peers.sipp import Sipp
 from .program import wait_until
 from .service import Service
 
+pytestmark = pytest.mark.alone
+
 CALLS, RATE = 500, 50
 
 

@@ -31,6 +31,8 @@ from .service import Service
 from .sounds import ALAW_SILENCE, FRAME
 from .watched_ports import Watch, WatchedPorts
 
+pytestmark = pytest.mark.alone
+
 HOST = "127.0.0.1"
 NUMBER = "+31208080808"
 PIN, DURESS = "8162", "9054"

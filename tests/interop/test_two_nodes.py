@@ -43,6 +43,8 @@ from .escalation import (
 from .ports import free_ports
 from .service import Service
 
+pytestmark = pytest.mark.alone
+
 TAKEN_OVER = 5.0
 """Seconds after the death of a node within which another one has its alarms."""
 LEASE = 3.0
