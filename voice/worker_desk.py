@@ -131,8 +131,8 @@ class WorkerDesk:
         return how is not None
 
     @_whatever_happens(Verdict.WRONG)
-    async def _judged(self, entry: str) -> Verdict:
-        return await self._office.pins.check(self._worker, entry)
+    async def _judged(self, entry: str, *, counts: bool = True) -> Verdict:
+        return await self._office.pins.check(self._worker, entry, counts=counts)
 
     def _means(self, entry: str, verdict: Verdict) -> How | None:
         """What an entry proves; None: nothing. Keys count in a call that we have made to him, and only there."""
@@ -165,10 +165,10 @@ class WorkerDesk:
             self._ask_for_help("keys")
 
     async def heard_late(self, entry: str) -> None:
-        """What was keyed when the dialogue was over. It may still call for help; it is good for nothing else. Of
-        somebody who calls it counts only if he has signed in: else it would be one attempt more."""
+        """What was keyed when the dialogue was over. It may still call for help; it is good for nothing else, and no
+        failure: a line may be open in a pocket. Of somebody who calls it counts only if he has signed in."""
         known = self._how is not None or self._asked is not None
-        if known and self._means(entry, await self._judged(entry)) is How.DURESS:
+        if known and self._means(entry, await self._judged(entry, counts=False)) is How.DURESS:
             self._ask_for_help("entry after the dialogue")
 
     async def language(self) -> str | None:

@@ -6,7 +6,8 @@ Whoever watches, measures or tries must not learn from it which PIN is which:
   nobody at all, gets a hash that nothing fits.
 - After ten failures within an hour the right PIN is refused, as a wrong one is. The duress PIN never is: whoever is
   forced to guess may still call for help.
-- A failure is written for a wrong PIN only, after the answer is given.
+- A failure is written for a wrong PIN only, after the answer is given. What is too short to be one is none: a key that
+  was asked for, or was pressed by mistake.
 
 A PIN has few digits: whoever has the hash finds it, at any cost that a service can pay. The hash keeps it from those
 who see it in passing; the lock-out keeps it from those who call. So the cost is chosen for bursts of check-ins:
@@ -138,13 +139,17 @@ class Pins:
         self._known: dict[str, tuple[Hashes, Failures]] = {}
         """What was last read or done: counts while the store is away."""
 
-    async def check(self, worker: Worker | None, entered: str) -> Verdict:
-        """What an entry is. It takes as long for a wrong one, a locked worker, and nobody at all (None)."""
+    async def check(self, worker: Worker | None, entered: str, *, counts: bool = True) -> Verdict:
+        """What an entry is. It takes as long for a wrong one, a locked worker, and nobody at all (None).
+
+        `counts`: a wrong one is a failure; False where nobody learns what became of it.
+        """
         changed, failures = await self._read(worker.id if worker else "")
         fits = await self._compare(_effective(worker, changed), entered)
         now = self._clock.now()
         verdict = judge(*fits, locked(failures.values(), now))
-        if worker is not None and verdict is Verdict.WRONG and not fits[0]:
+        wrong = verdict is Verdict.WRONG and not fits[0] and len(entered) >= SHORTEST
+        if worker is not None and wrong and counts:
             self._fail(worker.id, now)
         return verdict
 
