@@ -224,6 +224,18 @@ async def test_killed_after_a_duress_pin_in_a_call_of_his_own_it_has_the_alarm_o
 
 
 @shift(QUICK)
+async def test_killed_while_he_is_asked_whether_he_is_still_working_it_asks_again(shift: Shift) -> None:
+    shift.begins(hours=60 / 3600)
+    line = await shift.is_asked()
+    await line.presses(await shift.key()).hears("If you are still working")
+    await _dies_and_comes_back(shift)
+    line = await shift.is_asked(ROOM)
+    await line.presses(await shift.key()).hears("If you are still working").hangs_up().waits(1)
+    assert shift.session() is None
+    assert await shift.world.incidents() == []
+
+
+@shift(QUICK)
 async def test_killed_while_it_waits_to_call_again_the_alarm_comes_at_its_time(shift: Shift) -> None:
     shift.begins()
     await shift.worker.rings_within("6min").stops_within("30s")

@@ -65,6 +65,16 @@ async def test_a_telephone_that_loses_its_power_and_stays_off_is_a_miss(shift: S
     await shift.missed("12min")
 
 
+@shift(QUICK)
+async def test_who_picks_up_and_hangs_up_without_a_key_is_called_again(shift: Shift) -> None:
+    shift.begins()
+    line = await shift.is_asked()
+    await line.waits(2).hangs_up()
+    line = await shift.is_asked_again("15s")
+    await line.presses(await shift.key()).hears("Thank you").hangs_up()
+    assert await shift.world.incidents() == []
+
+
 @pytest.mark.parametrize("sounds", [VOICEMAIL, SCREENING])
 @shift(QUICK)
 async def test_what_only_sounds_like_a_person_never_confirms(shift: Shift, sounds: bytes) -> None:
