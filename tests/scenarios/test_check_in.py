@@ -64,11 +64,11 @@ async def test_a_button_that_confirms_stops_the_telephone_that_rings(shift: Shif
     assert await shift.world.incidents() == []
 
 
-@shift()
+@shift(QUICK)
 async def test_the_line_is_the_workers_once_he_has_confirmed(shift: Shift) -> None:
     shift.begins()
     line = await shift.confirms()
-    await line.stays_on_for("4min").hangs_up()
+    await line.stays_on_for("40s").hangs_up()
 
 
 @shift(devices=[{"id": "badge-7", "username": "badge7", "password": "seven", "worker": "anna"}],

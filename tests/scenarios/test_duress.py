@@ -2,7 +2,7 @@
 
 import asyncio
 
-from tests.scenarios.shift import DURESS, PIN, Shift, shift
+from tests.scenarios.shift import DURESS, PIN, QUICK, Shift, shift
 from voice.incidents.kinds import Kind
 from voice.incidents.lifecycle import Reason, State
 from voice.store.rows import IncidentRow
@@ -13,7 +13,7 @@ async def _silent_alarm(shift: Shift) -> IncidentRow:
     return incident
 
 
-@shift()
+@shift(QUICK)
 async def test_the_duress_keys_raise_a_silent_alarm_and_are_thanked_for_like_a_confirmation(shift: Shift) -> None:
     shift.begins()
     line = await shift.is_asked()
@@ -25,11 +25,11 @@ async def test_the_duress_keys_raise_a_silent_alarm_and_are_thanked_for_like_a_c
     assert session is not None
     assert session.round == 2
     assert not session.missed
-    await line.stays_on_for("4min").hangs_up().waits(1)
+    await line.stays_on_for("40s").hangs_up().waits(1)
     assert await shift.world.entries("worker_hung_up", incident.id)
 
 
-@shift({"confirm": "pin"})
+@shift(QUICK | {"confirm": "pin"})
 async def test_the_duress_pin_does_the_same(shift: Shift) -> None:
     shift.begins()
     line = await shift.is_asked()
@@ -37,7 +37,7 @@ async def test_the_duress_pin_does_the_same(shift: Shift) -> None:
     await _silent_alarm(shift)
 
 
-@shift()
+@shift(QUICK)
 async def test_what_is_said_in_the_call_is_recorded_from_its_first_sample(shift: Shift) -> None:
     shift.begins()
     line = await shift.is_asked()
@@ -49,7 +49,7 @@ async def test_what_is_said_in_the_call_is_recorded_from_its_first_sample(shift:
     assert shift.world.recorded(received).numbers[0] == shift.world.first_number(line.line)
 
 
-@shift()
+@shift(QUICK)
 async def test_an_operator_hears_it_from_the_start_and_nothing_he_says_comes_out(shift: Shift) -> None:
     shift.begins()
     line = await shift.is_asked()
@@ -66,7 +66,7 @@ async def test_an_operator_hears_it_from_the_start_and_nothing_he_says_comes_out
     await line.hangs_up()
 
 
-@shift()
+@shift(QUICK)
 async def test_resolving_the_alarm_does_not_end_the_workers_line(shift: Shift) -> None:
     shift.begins()
     operator = await shift.world.operator("olga")
@@ -76,11 +76,11 @@ async def test_resolving_the_alarm_does_not_end_the_workers_line(shift: Shift) -
     await asyncio.sleep(3.0)
     live = shift.world.live(incident.id)
     live.change(State.RESOLVED, actor="operator:olga", reason=Reason.DURESS)
-    await line.stays_on_for("2min").hangs_up()
+    await line.stays_on_for("40s").hangs_up()
     assert operator.calls
 
 
-@shift()
+@shift(QUICK)
 async def test_all_is_well_pressed_by_the_aggressor_later_closes_nothing(shift: Shift) -> None:
     shift.begins()
     line = await shift.is_asked()
@@ -91,7 +91,7 @@ async def test_all_is_well_pressed_by_the_aggressor_later_closes_nothing(shift: 
     assert (await _silent_alarm(shift)).state is not State.RESOLVED
 
 
-@shift()
+@shift(QUICK)
 async def test_a_second_call_for_help_joins_the_first(shift: Shift) -> None:
     shift.begins()
     for _ in range(2):
@@ -101,7 +101,7 @@ async def test_a_second_call_for_help_joins_the_first(shift: Shift) -> None:
     assert await shift.world.entries("asked_for_help_again", incident.id)
 
 
-@shift()
+@shift(QUICK)
 async def test_the_duress_keys_count_also_when_the_dialogue_is_over(shift: Shift) -> None:
     shift.begins()
     line = await shift.confirms()
@@ -109,7 +109,7 @@ async def test_the_duress_keys_count_also_when_the_dialogue_is_over(shift: Shift
     await _silent_alarm(shift)
 
 
-@shift()
+@shift(QUICK)
 async def test_a_worker_who_calls_signs_in_with_his_duress_pin_and_everything_works(shift: Shift) -> None:
     line = await shift.calls_in()
     await line.hears("PIN").presses(f"{DURESS}#").hears("no session")
@@ -118,7 +118,7 @@ async def test_a_worker_who_calls_signs_in_with_his_duress_pin_and_everything_wo
     assert shift.session() is not None
 
 
-@shift()
+@shift(QUICK)
 async def test_who_hangs_up_at_once_has_still_asked_for_help(shift: Shift) -> None:
     shift.begins()
     line = await shift.is_asked()
@@ -128,7 +128,7 @@ async def test_who_hangs_up_at_once_has_still_asked_for_help(shift: Shift) -> No
     assert (await shift.world.recordings(incident.id))[0].duration_ms
 
 
-@shift()
+@shift(QUICK)
 async def test_a_locked_pin_never_locks_the_duress_pin(shift: Shift) -> None:
     for _ in range(4):
         line = await shift.calls_in()
