@@ -57,17 +57,14 @@ class Office:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The check-in for which we call."""
+    """The check-in for which we call. `key`: the one that is asked for; None: the PIN is."""
 
     session: str
     attempt: str
     key: str | None
-    """The key that is asked for; None: the PIN is."""
 
 
-def _whatever_happens(
-    otherwise: Any,
-) -> Callable[[_Method[D, P, T]], _Method[D, P, T]]:
+def _whatever_happens(otherwise: Any) -> Callable[[_Method[D, P, T]], _Method[D, P, T]]:
     """A fault of ours is a no, and never the end of a call."""
 
     def decorate(method: _Method[D, P, T]) -> _Method[D, P, T]:
@@ -167,8 +164,9 @@ class WorkerDesk:
     async def heard_late(self, entry: str) -> None:
         """What was keyed when the dialogue was over. It may still call for help; it is good for nothing else, and no
         failure: a line may be open in a pocket. Of somebody who calls it counts only if he has signed in."""
-        known = self._how is not None or self._asked is not None
-        if known and self._means(entry, await self._judged(entry, counts=False)) is How.DURESS:
+        if self._how is None and self._asked is None:
+            return
+        if self._means(entry, await self._judged(entry, counts=False)) is How.DURESS:
             self._ask_for_help("entry after the dialogue")
 
     async def language(self) -> str | None:
@@ -202,15 +200,14 @@ class WorkerDesk:
             return None
         if self._asked is not None and session.final and session.attempt is not None:
             self._owed = confirmed  # he is asked now whether he goes on
-            return Standing(self._now(), None)
+            return Standing(self._office.alarms.clock.now(), None)
         return self._standing(await self._post(session, confirmed))
 
     def _tell_of_last(self, confirmed: Confirmed, latest: Session | None) -> None:
         """No session is open. The latest one may have ended with an alarm: whoever has that learns of it."""
-        if self._asked is not None:
-            self._office.check_ins.post(self._asked.session, confirmed)
-        elif latest is not None and latest.missed:
-            self._office.check_ins.post(latest.id, confirmed)
+        last = self._asked.session if self._asked else latest.id if latest is not None and latest.missed else None
+        if last is not None:
+            self._office.check_ins.post(last, confirmed)
 
     @_whatever_happens(None)
     async def extend(self) -> Standing | None:
@@ -287,14 +284,13 @@ class WorkerDesk:
     def _clock_of(self, session: Session) -> datetime:
         return max(self._office.check_ins.now(), session.seen_at)
 
-    def _now(self) -> datetime:
-        return self._office.alarms.clock.now()
-
     def _standing(self, session: Session) -> Standing:
         wall = self._office.check_ins.wall
         goes_on = session.open
         return Standing(
-            self._now(), wall(session.due_at) if goes_on else None, wall(session.ends_at) if goes_on else None
+            self._office.alarms.clock.now(),
+            wall(session.due_at) if goes_on else None,
+            wall(session.ends_at) if goes_on else None,
         )
 
 
