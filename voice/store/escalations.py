@@ -107,6 +107,20 @@ _FINISH = update(_OUTBOX).where(_COMMAND)
 _FINISH = _FINISH.values(state="done", outcome=bindparam("what"), changed_at=bindparam("at"))
 _FINISH_OTHERS = _FINISH.where(_OUTBOX.c.kind != _CALL)
 _PLAN = select(_PLANS.c.sha256).where(_PLANS.c.sha256 == bindparam("wanted"))
+_LETTERS = (
+    select(_INBOX.c.id, _INBOX.c.incident_id, _INBOX.c.event, _ESCALATIONS.c.phase)
+    .join(_ESCALATIONS, _ESCALATIONS.c.incident_id == _INBOX.c.incident_id)
+    .where(_INBOX.c.handled_at.is_(None))
+    .order_by(_INBOX.c.at, _INBOX.c.id)
+)
+"""Asked for twice a second, so it is built once. In a store that one process has all of them are its own."""
+_LETTERS_OF = _LETTERS.where(
+    or_(
+        _ESCALATIONS.c.owner == bindparam("node"),
+        _ESCALATIONS.c.owner.is_(None),
+        _ESCALATIONS.c.owner.not_in(select(_NODES.c.id).where(_NODES.c.lease_until > bindparam("alive_at"))),
+    )
+)
 _ANSWER = update(_INBOX).where(_INBOX.c.id == bindparam("letter")).values(handled_at=bindparam("answered"))
 _UNDONE = (
     select(_OUTBOX.c.command, _OUTBOX.c.state)
@@ -268,17 +282,11 @@ class SqlLedger:
 
     def letters(self, connection: Connection, node: str, at: datetime) -> list[Letter]:
         """See `Ledger`."""
-        whose = or_(_ESCALATIONS.c.owner == node, self._without_owner(connection, at))
-        query = (
-            select(_INBOX.c.id, _INBOX.c.incident_id, _INBOX.c.event, _ESCALATIONS.c.phase)
-            .join(_ESCALATIONS, _ESCALATIONS.c.incident_id == _INBOX.c.incident_id)
-            .where(_INBOX.c.handled_at.is_(None), whose)
-            .order_by(_INBOX.c.at, _INBOX.c.id)
-        )
-        return [
-            Letter(row.id, row.incident_id, _event(row.event), row.phase != Phase.DONE.value)
-            for row in connection.execute(query)
-        ]
+        if self.sole:
+            found = connection.execute(_LETTERS)
+        else:
+            found = connection.execute(_LETTERS_OF, {"node": node, "alive_at": nodes.database_now(connection, at)})
+        return [Letter(row.id, row.incident_id, _event(row.event), row.phase != Phase.DONE.value) for row in found]
 
     def answered(self, connection: Connection, letters: Collection[str], at: datetime) -> None:
         """See `Ledger`."""

@@ -61,6 +61,20 @@ _HELD = select(_SESSIONS.c.owner, _SESSIONS.c.epoch, _SESSIONS.c.version)
 _HELD = _HELD.where(_SESSIONS.c.id == bindparam("fenced_session")).with_for_update()
 _LAST = select(func.max(_LOG.c.sequence)).where(_LOG.c.session_id == bindparam("of_session"))
 _ANSWER = update(_INBOX).where(_INBOX.c.id == bindparam("letter")).values(handled_at=bindparam("answered"))
+_LETTERS = (
+    select(_INBOX.c.id, _INBOX.c.session_id, _INBOX.c.event)
+    .join(_SESSIONS, _SESSIONS.c.id == _INBOX.c.session_id)
+    .where(_INBOX.c.handled_at.is_(None))
+    .order_by(_INBOX.c.at, _INBOX.c.id)
+)
+"""Asked for twice a second, so it is built once. In a store that one process has all of them are its own."""
+_LETTERS_OF = _LETTERS.where(
+    or_(
+        _SESSIONS.c.owner == bindparam("node"),
+        _SESSIONS.c.owner.is_(None),
+        _SESSIONS.c.owner.not_in(select(_NODES.c.id).where(_NODES.c.lease_until > bindparam("alive_at"))),
+    )
+)
 _KEPT: ColumnElement[bool] = text("(phase <> 'ended' OR pending > 0)")  # type: ignore[assignment]
 """Written out, not bound: else SQLite cannot know that the index on what is kept fits."""
 _IN_THE_WAY = select(_SESSIONS.c.id, _SESSIONS.c.owner, _SESSIONS.c.epoch).where(
@@ -205,13 +219,11 @@ class SqlSessionLedger(SqlSessionRows):
 
     def letters(self, connection: Connection, node: str, at: datetime) -> list[Letter]:
         """See `Ledger`."""
-        query = (
-            select(_INBOX.c.id, _INBOX.c.session_id, _INBOX.c.event)
-            .join(_SESSIONS, _SESSIONS.c.id == _INBOX.c.session_id)
-            .where(_INBOX.c.handled_at.is_(None), or_(_SESSIONS.c.owner == node, self._without_owner(connection, at)))
-            .order_by(_INBOX.c.at, _INBOX.c.id)
-        )
-        return [Letter(row.id, row.session_id, read_event(row.event)) for row in connection.execute(query)]
+        if self.sole:
+            found = connection.execute(_LETTERS)
+        else:
+            found = connection.execute(_LETTERS_OF, {"node": node, "alive_at": database_now(connection, at)})
+        return [Letter(row.id, row.session_id, read_event(row.event)) for row in found]
 
     def answered(self, connection: Connection, letters: Collection[str], at: datetime) -> None:
         """See `Ledger`."""
