@@ -18,6 +18,8 @@ from .program import wait_until
 from .service import Service
 from .sounds import Samples, ladder, moments, seconds_of
 
+pytestmark = pytest.mark.alone
+
 ATTENTION, BEEP = 480.0, 1000.0
 """Hz. What each prompt begins with; the sound of the key (`ivr.tones`)."""
 PROMPTS = 4

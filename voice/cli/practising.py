@@ -30,7 +30,6 @@ DURESS_KEYS = "00"
 TIMEZONE = "Europe/Amsterdam"
 
 EXIT_CONFIRMED, EXIT_DURESS, EXIT_NOT_CONFIRMED, EXIT_NOT_REACHED = 0, 3, 4, 5
-EXIT_TERMINATED = 128 + signal.SIGTERM
 
 LANGUAGE_NAMES = {"nl": "Dutch", "en": "English", "de": "German", "fr": "French"}
 
@@ -63,20 +62,31 @@ def run(options: Namespace, settings_of: Callable[[Namespace], Settings]) -> int
     speech = open_speech(settings.speech)
     if speech.why_mute is not None:
         print(f"earshot: {speech.why_mute}", file=sys.stderr)
+    stopped: list[int] = []
     try:
-        practised = asyncio.run(_practise(practice, settings, speech.voice(practice.language, practice.timezone)))
+        voice = speech.voice(practice.language, practice.timezone)
+        practised = asyncio.run(_practise(practice, settings, voice, stopped.append))
     except asyncio.CancelledError:
-        return EXIT_TERMINATED
+        return 128 + stopped[0]  # as a shell has it
     code, verdict = judged(practised, practice, settings.check_in_of(_worker(options, settings)).retries)
     print(f"\n{verdict}", flush=True)
     return code
 
 
-async def _practise(practice: Practice, settings: Settings, voice: Voice) -> Practised:
+async def _practise(
+    practice: Practice, settings: Settings, voice: Voice, stopped: Callable[[int], object]
+) -> Practised:
+    """`stopped`: told by which signal. Ctrl-C counts even where a shell has this started with SIGINT ignored."""
     set_up_logging(level="error", json=False, personal_data=False)
     task = asyncio.current_task()
-    if task is not None:
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+
+    def stop(number: int) -> None:
+        stopped(number)
+        if task is not None:
+            task.cancel()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop, number)
     line = await line_to(practice.uri, settings)
     for words in introduced(practice):
         print(words, flush=True)
