@@ -334,7 +334,8 @@ class _Turn:
     def miss(self, why: Why) -> None:
         session = self.session
         key = f"{session.id}:{session.round}:missed"
-        if session.final and session.rules.forgotten == "end":
+        silent = why is Why.NOT_CONFIRMED  # who could not be asked has not been silent
+        if silent and session.final and session.rules.forgotten == "end":
             self.note("forgotten", why=why.value)
             self.end("nobody answered at its end")
             return

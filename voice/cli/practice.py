@@ -39,12 +39,10 @@ from voice.sip.routing import next_hop
 from voice.sip.session import InviteSession
 from voice.sip.tls import client_context
 from voice.sip.transport import SocketTransport, Transport
+from voice.worker_desk import ENTRY_SECONDS
 
 PREPARATION = 3.0
 """Seconds that whoever has answered waits for prompts that are still being made."""
-
-ENTRY_SECONDS = 3.0
-"""Keys that are pressed when the dialogue is over belong together if no more than this lies between them."""
 
 GOODBYE = 0.3
 """Seconds for a BYE to go out and be answered."""

@@ -337,6 +337,16 @@ def test_a_session_that_was_forgotten_ends_without_an_alarm_where_the_rules_say_
     assert talk.notes[-2:] == ["forgotten", "ended"]
 
 
+def test_who_could_not_be_asked_at_the_end_has_not_been_silent() -> None:
+    talk = Talk(Rules(warn_before=0.0, retries=(), forgotten="end", unreachable_after=60.0), minutes=20)
+    talk.until(20)
+    talk.tell(CallFailed(talk.key, 503))
+    talk.now += timedelta(seconds=90)
+    while not any(isinstance(command, RaiseMissed) for command in talk.tell(Due())):
+        talk.tell(CallFailed(talk.key, 503))
+    assert not talk.session.open
+
+
 def test_a_confirmation_after_the_alarm_of_the_last_check_in_is_told() -> None:
     talk = Talk(Rules(warn_before=0.0, retries=(), grace=0.0), minutes=20)
     talk.until(20)
