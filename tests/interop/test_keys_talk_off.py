@@ -3,7 +3,9 @@
 An hour of speech, none of it twice: espeak-ng in four languages, men and women, low and high, slow and quick, quiet and
 shouted, through A-law and mu-law. It is synthetic speech, with steady vowels; people have not been tried.
 
-The detector is not perfect: of the hours of seeds 0, 1 and 2, that of seed 0 has one vowel that is taken for a key.
+The detector is not perfect. The hour below, of seed 1, has no key in it; but of the ten hours of seeds 11 to 20 five
+have a vowel that is taken for a key, and so has that of seed 0. That is why `Keypad` lets tones count only until a key
+comes otherwise.
 """
 
 import numpy as np

@@ -158,12 +158,13 @@ class MediaLeg:
             self.start(agreed)
             return
         self.agreed = agreed
-        self._latch.renegotiate(
+        if self._latch.renegotiate(
             agreed.remote,
             agreed.receive_types,
             self._time(),
             expected_rtcp=None if agreed.rtcp_mux else agreed.remote_rtcp,
-        )
+        ):
+            self._keypad.moved()
         self._inflow.codecs = _codecs(agreed)
         self._refresh()
 

@@ -4,6 +4,9 @@ A network with jitter lets packets overtake each other. A PIN of which two digit
 tones of which a piece is missing are two presses or none. So packets are put in order here before they are listened to:
 what comes after a missing one waits until that has come, or `PATIENCE` is over. While nothing is missing nothing waits.
 
+A vowel is taken for a tone now and then. So tones count only until a key comes otherwise: the telephone has then shown
+how it sends keys, and what sounds like one is a voice. Where the media moves to another telephone they count again.
+
 The recording is not made from this: it puts late audio into its place whenever it comes.
 """
 
@@ -48,6 +51,7 @@ class Keypad:
     def __init__(self, *, inband: bool) -> None:
         """`inband`: listen for tones as well. Without, audio need not be fed, and events do not wait for anything."""
         self._detector = DtmfDetector() if inband else None
+        self._tones_count = True
         self._events = EventReceiver()
         self._digits = DigitStream()
         self._ssrc = -1
@@ -58,6 +62,7 @@ class Keypad:
 
     def info(self, symbol: str, now: float) -> Sequence[Digit]:
         """A SIP INFO with a digit has come."""
+        self._tones_count = False
         return _known([self._digits.info(symbol, now)])
 
     def packet(self, packet: Packet, now: float) -> Sequence[Digit]:
@@ -80,6 +85,12 @@ class Keypad:
         elif ahead == 0:
             found += self._take(packet, now)
         return _known([*found, *self._catch_up(now)])
+
+    def moved(self) -> None:
+        """What comes from now on may be another telephone's: how that one sends keys is not known yet."""
+        if self._detector is not None and not self._tones_count:
+            self._detector, self._timestamp_due = DtmfDetector(), None
+        self._tones_count = True
 
     def settle(self, now: float) -> Sequence[Digit]:
         """Now and then, for what waits in a stream that has stopped."""
@@ -115,8 +126,11 @@ class Keypad:
     def _hear(self, packet: Packet, now: float) -> list[Digit | None]:
         if packet.event:
             symbol = self._events.feed(packet.payload, packet.timestamp, packet.marker)
-            return [] if symbol is None else [self._digits.rfc4733(symbol, now)]
-        return [] if self._detector is None else self._listen(self._detector, packet, now)
+            if symbol is None:
+                return []
+            self._tones_count = False
+            return [self._digits.rfc4733(symbol, now)]
+        return self._listen(self._detector, packet, now) if self._detector is not None and self._tones_count else []
 
     def _listen(self, detector: DtmfDetector, packet: Packet, now: float) -> list[Digit | None]:
         """Tones in audio. Where some is missing, the detector is told for how long, and whether it was lost."""

@@ -197,17 +197,17 @@ class Latch:
         now: float,
         *,
         expected_rtcp: Address | None = None,
-    ) -> None:
-        """A re-INVITE was agreed on. The same address again, or an old-style hold, moves no media."""
+    ) -> bool:
+        """A re-INVITE was agreed on: does the media move? Not by the same address again, nor by an old-style hold."""
         self._payload_types = frozenset(payload_types)
         expected = (normal_host(expected[0]), expected[1])
         if is_unspecified(expected[0]):
-            return
+            return False
         if expected_rtcp != self._expected_rtcp:
             self._expected_rtcp = expected_rtcp
             self._rtcp_source = None
         if expected == self._expected:
-            return
+            return False
         self._expected = expected
         self._rival = None
         if self._source is not None:
@@ -215,6 +215,7 @@ class Latch:
             self._known = self._rank(self._source)
             self._reopened = True
             self._open_until = now + self._window
+        return True
 
     def _confirm(self, now: float) -> None:
         """The held source was heard again: send to it, unless a renegotiation just named another place."""

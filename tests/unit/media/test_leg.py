@@ -347,6 +347,24 @@ def test_tones_are_heard_only_on_legs_that_ask_for_it() -> None:
         assert call.digits == expected
 
 
+@pytest.mark.parametrize(
+    ("remote", "expected"),
+    [(("198.51.100.77", 4000), ["7", "4"]), (PEER, ["7"]), (("0.0.0.0", PEER[1]), ["7"])],
+    ids=["transferred", "the same address again", "on hold as of old"],
+)
+def test_behind_a_key_by_info_tones_count_only_when_the_media_has_moved(
+    remote: tuple[str, int], expected: list[str]
+) -> None:
+    call = Call("full", inband_dtmf=True)
+    call.leg.info_digit("7")
+    call.leg.update(dataclasses.replace(AGREED, remote=remote))
+    audio = pcm_to_alaw(generate("4")).ljust(1600, b"\xd5")
+    for at in range(0, len(audio), 160):
+        call.rtp.arrived.append((build(audio[at : at + 160], 8, at // 160, at, 7), remote if expected[1:] else PEER))
+    call.run(0.2, speaks=False)
+    assert call.digits == expected
+
+
 # -- notices --
 
 

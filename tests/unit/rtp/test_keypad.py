@@ -133,3 +133,35 @@ def test_info_does_not_wait_for_packets() -> None:
     keypad.packet(event("1", 10), 0.0)
     keypad.packet(event("2", 12, 1600), 0.1)
     assert [digit.symbol for digit in keypad.info("5", 0.1)] == ["5"]
+
+
+@pytest.mark.parametrize("by_info", [False, True])
+def test_behind_a_key_that_came_otherwise_no_tone_counts(by_info: bool) -> None:
+    """The telephone has shown how it sends keys: what sounds like one is a voice."""
+    keypad = Keypad(inband=True)
+    if by_info:
+        assert [digit.symbol for digit in keypad.info("1", 0.0)] == ["1"]
+        assert heard(frames(SILENT * 2), keypad) == ""
+    else:
+        assert heard([event("1", 65_533)], keypad) == "1"
+    assert heard(tones("159#"), keypad) == ""
+
+
+def test_a_press_of_which_the_tone_is_heard_first_counts_once_and_is_the_last_by_tone() -> None:
+    packets, keypad = tones("1"), Keypad(inband=True)
+    assert heard([*packets, event("1", packets[-1].sequence + 1, 50_000)], keypad) == "1"
+    assert heard(frames(SILENT + pcm_to_alaw(generate("12")), first=9000, ssrc=8), keypad) == ""
+    assert [digit.symbol for digit in keypad.info("2", 9.0)] == ["2"]
+
+
+def test_where_another_telephone_sends_tones_count_again() -> None:
+    keypad = Keypad(inband=True)
+    keypad.info("1", 0.0)
+    keypad.moved()
+    assert heard(tones("2"), keypad) == "2"
+
+
+def test_tones_do_not_begin_to_count_on_a_leg_that_does_not_listen_for_them() -> None:
+    keypad = Keypad(inband=False)
+    keypad.moved()
+    assert heard(tones("2"), keypad) == ""
