@@ -63,6 +63,7 @@ class WorkerLine:
             known.note("asked_for_help_again", detail, actor=known.actor)
             self._desk.journal.post(partial(self._write, incident=known), urgent=True)
             self._become(known)
+            known.wants_help = known.wants_help or not known.listeners  # whoever took it may have hung up since
             known.on_change(known)
 
     async def stay(self, listening: "asyncio.Task[None]") -> CallEnd:

@@ -249,3 +249,18 @@ async def test_a_contact_who_has_the_alarm_hears_him_and_nothing_of_what_he_says
     (incident,) = await shift.incidents(Kind.DURESS)
     assert await shift.world.entries("call_back_impossible", incident.id)
     assert [number for _, number in shift.exchange.dialled] == [MOBILE, CHEF]
+
+
+@shift(QUICK, **WITH_CHEF)
+async def test_asking_again_rings_operators_when_whoever_took_the_alarm_has_hung_up(shift: Shift) -> None:
+    shift.begins()
+    chef = shift.phone(CHEF)
+    chef.line.habits = Habits(answers=Answers.NEVER)
+    line = await shift.is_asked()
+    await line.hears("If you are well").presses("00").hears("Thank you").hangs_up()
+    await chef.rings_within("3s").takes_it().waits(2).hangs_up()
+    operator = await shift.world.operator("olga")
+    line = await shift.is_asked("3min")
+    assert not operator.calls
+    await line.hears("If you are well").presses("00").hears("Thank you").waits(3).hangs_up()
+    assert operator.calls
