@@ -3,9 +3,8 @@
 An hour of speech, none of it twice: espeak-ng in four languages, men and women, low and high, slow and quick, quiet and
 shouted, through A-law and mu-law. It is synthetic speech, with steady vowels; people have not been tried.
 
-The detector is not perfect. The hour below, of seed 1, has no key in it; but of the ten hours of seeds 11 to 20 five
-have a vowel that is taken for a key, and so has that of seed 0. That is why `Keypad` lets tones count only until a key
-comes otherwise.
+The thresholds were chosen on the hours of seeds 0 to 5 and 11 to 20. Those of seeds 31 to 40, which nobody had looked at
+then, were measured once: no key in any of the ten. This is the first of them.
 """
 
 import numpy as np
@@ -29,7 +28,7 @@ def heard(sound: Samples, *, mu_law: bool = False) -> str:
 @pytest.mark.needs("espeak-ng")
 def test_an_hour_of_speech_has_no_key_in_it() -> None:
     found, samples = [], 0
-    for number, piece in enumerate(speech(HOUR, seed=1)):
+    for number, piece in enumerate(speech(HOUR, seed=31)):
         samples += len(piece)
         if keys := heard(piece, mu_law=number % 2 == 1):
             found.append((number, keys))
