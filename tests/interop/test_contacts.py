@@ -59,7 +59,7 @@ def test_a_softphone_takes_the_alarm_with_the_key_that_is_asked_for(tmp_path: Pa
             tmp_path,
             devices=[BADGE],
             workers=workers,
-            settings={"speech": {"engine": "none"}},
+            settings={"speech": {"engine": "none", "rendered": False}},
             rows=plan(f"sip:anna@127.0.0.1:{contact.port}"),
         ) as service,
         contact,

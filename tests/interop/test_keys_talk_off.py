@@ -3,8 +3,8 @@
 An hour of speech, none of it twice: espeak-ng in four languages, men and women, low and high, slow and quick, quiet and
 shouted, through A-law and mu-law. It is synthetic speech, with steady vowels; people have not been tried.
 
-The thresholds were chosen on the hours of seeds 0 to 5 and 11 to 20. Those of seeds 31 to 40, which nobody had looked at
-then, were measured once: no key in any of the ten. This is the first of them.
+The thresholds were chosen on the hours of seeds 0 to 5 and 11 to 20. Those of seeds 31 to 40, which nobody had looked
+at then, were measured once: no key in any of the ten. This is the first of them.
 """
 
 import numpy as np
