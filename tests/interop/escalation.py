@@ -24,6 +24,7 @@ from voice.rtp.transport import RtpPorts, UdpPorts
 from voice.sim.habits import Answers, Habits
 from voice.sim.phone import SimPhone
 from voice.sim.phone_call import PhoneCall
+from voice.sim.recognising import key_asked_for, said
 from voice.sip.message import header
 from voice.sip.transport import SocketTransport
 from voice.speaking import open_speech
@@ -32,7 +33,6 @@ from voice.store import incidents as rows
 from voice.store.reading import reading
 from voice.store.rows import IncidentRow
 
-from .listening import was_said, which_key
 from .peers.baresip import Baresip
 from .ports import free_ports
 from .program import ProgramFailed
@@ -113,7 +113,7 @@ class Ear:
 
     async def key(self, call: PhoneCall) -> str:
         """The key that this call asks for, once it was named."""
-        while (key := await which_key(self.voice, call.hearing.audio())) is None:
+        while (key := await key_asked_for(self.voice, call.hearing.audio())) is None:
             await _listen(call)
         return key
 
@@ -122,7 +122,7 @@ class Ear:
         while True:
             audio = call.hearing.audio()
             for prompt in prompts:
-                if await was_said(self.voice, audio, prompt, **values):
+                if await said(self.voice, audio, prompt, **values):
                     return prompt
             await _listen(call)
 

@@ -24,9 +24,9 @@ from ivr.prompts import LANGUAGES
 from ivr.saying import Moment
 from ivr.speech import Voice
 from voice.cli.practising import TIMEZONE
+from voice.sim.recognising import KEYS, key_asked_for
 from voice.speaking import open_speech
 
-from .listening import KEYS, which_key
 from .peers.baresip import Baresip
 from .practising import CallMe
 from .program import PATIENCE, wait_until
@@ -136,7 +136,7 @@ async def _have_spoken(voice: Voice) -> None:
 
 async def _key(voice: Voice, phone: Baresip) -> str | None:
     """The key that he has been asked for, once it was said to its end."""
-    return await which_key(voice, to_alaw(phone.heard), "check_in.ask", **ASK)
+    return await key_asked_for(voice, to_alaw(phone.heard), "check_in.ask", **ASK)
 
 
 async def _clips(voice: Voice, key: str, pressed: datetime, audio: bytes) -> dict[str, bytes]:
