@@ -9,7 +9,7 @@ import ssl
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -76,6 +76,16 @@ def authenticate(server: SMTP, session: Session, envelope: Envelope, mechanism: 
 @pytest.fixture
 def post() -> Post:
     return Post()
+
+
+@pytest.fixture(autouse=True)
+async def hung_up() -> AsyncIterator[None]:
+    """TLS ends with an exchange (close_notify), and a loop that closes before it is over leaves its socket open."""
+    yield
+    transports = vars(asyncio.get_running_loop())["_transports"]
+    async with asyncio.timeout(20):
+        while any(transport.get_extra_info("socket").fileno() >= 0 for transport in transports.values()):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
 
 @pytest.fixture
