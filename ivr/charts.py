@@ -89,22 +89,28 @@ def _nth(number: int) -> str:
 
 def mermaid(dialogue: Dialogue) -> str:
     """A flow chart: questions, endings, and what leads from one to the next."""
-    lines = ["flowchart TD", f"    begin(( )) --> {dialogue.start}"]
+    lines = ["flowchart TD", f"    Begin(( )) --> {_node(dialogue.start)}"]
     for name, step in dialogue.steps.items():
         lines.append(_box(name, step))
-        lines += [f'    {name} -->|"{label}"| {to}' for to, label in _arrows(dialogue, name).items()]
+        lines += [f'    {_node(name)} -->|"{label}"| {_node(to)}' for to, label in _arrows(dialogue, name).items()]
     return "\n".join(lines)
 
 
+def _node(name: str) -> str:
+    """Capitalised: Mermaid takes a lower-case `end` for its own, and a chart with such a node is none."""
+    return name.capitalize()
+
+
 def _box(name: str, step: Step) -> str:
+    node = _node(name)
     match step:
         case Ending():
-            return f'    {name}(["{_ending(step)}"])'
+            return f'    {node}(["{_ending(step)}"])'
         case Act():
-            return f"    {name}[[{step.does}]]"
+            return f"    {node}[[{step.does}]]"
         case _:
             said = "<br>".join((name, *(prompt.strip("{}") for prompt in _said(step))))
-            return f'    {name}["{said}"]'
+            return f'    {node}["{said}"]'
 
 
 def _arrows(dialogue: Dialogue, name: str) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """`earshot say` and `earshot dialogue`."""
 
+import re
 import wave
 from pathlib import Path
 
@@ -129,14 +130,15 @@ def test_a_dialogue_can_be_drawn(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["dialogue", "accept", "--graph"]) == 0
     out = capsys.readouterr().out
     assert out.startswith("flowchart TD\n")
-    assert 'ask -->|"{key}"| accepted' in out
-    assert 'ask -->|"silence, wrong keys"| not_accepted' in out
+    assert 'Ask -->|"{key}"| Accepted' in out
+    assert 'Ask -->|"silence, wrong keys"| Not_accepted' in out
     assert main(["dialogue", "check_in", "--graph"]) == 0
     out = capsys.readouterr().out
-    assert 'ask -->|"{key}, digits"| verify' in out
-    assert "verify[[verify]]" in out
-    assert 'verify -->|"refused"| ask' in out
+    assert 'Ask -->|"{key}, digits"| Verify' in out
+    assert "Verify[[verify]]" in out
+    assert 'Verify -->|"refused"| Ask' in out
     assert main(["dialogue", "inbound", "--graph"]) == 0
     out = capsys.readouterr().out
-    assert 'memo["memo<br>worker.memo<br>tone"]' in out
-    assert 'memo -->|"spoken"| keep' in out
+    assert 'Memo["memo<br>worker.memo<br>tone"]' in out
+    assert 'Memo -->|"spoken"| Keep' in out
+    assert re.search(r"^ *end\b|\| end$", out, re.MULTILINE) is None, "Mermaid would not read it"
