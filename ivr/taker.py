@@ -28,6 +28,8 @@ class Says(StrEnum):
     WELCOME = "taker.welcome"
     """You have the alarm; you hear the worker, he does not hear you; 0 for the menu."""
     MENU = "taker.menu"
+    MENU_LISTENING = "taker.menu_listening"
+    """The menu where the worker can never hear who took the alarm: without key 1."""
     TALK_ON = "taker.talk_on"
     TALK_OFF = "taker.talk_off"
     BEGINNING = "taker.beginning"
@@ -67,6 +69,10 @@ class Says(StrEnum):
     """The connection with the device is lost; 1 has it called back."""
     CALLING_BACK = "taker.calling_back"
     DEVICE_BACK = "taker.device_back"
+    NOBODY = "taker.nobody"
+    """No call is up, and there is no device that could be called back; 0 for the menu."""
+    LINE_OVER = "taker.line_over"
+    """The worker, who has asked for help in silence, is off the line: do not call him; 0 for the menu."""
     WRONG_KEY = "taker.wrong_key"
     UNAVAILABLE = "taker.unavailable"
     """That is not possible now."""
@@ -99,7 +105,7 @@ TAKER = Dialogue(
                 Key.PASS_ON: Choice("passed_on", says=(Says.PASSED_ON,)),
                 Key.EMERGENCY: Choice("emergency"),
                 Key.CLOSE: Choice("close"),
-                Key.MENU: _listening(Says.MENU),
+                Key.MENU: _listening(Says.MENU, Says.MENU_LISTENING),
             },
             wrong=(Says.WRONG_KEY,),
             silence="listening",

@@ -143,14 +143,14 @@ class ContactSession:
     # -- keys --
 
     async def menu(self) -> None:
-        """0: the menu again."""
-        await self._say(Says.MENU)
+        """0: the menu again. Without key 1 where it could never be obeyed."""
+        await self._say(Says.MENU if self.incident.talkable else Says.MENU_LISTENING)
 
     async def toggle_talk(self) -> None:
         """1: the worker hears the contact, or does not any more. Without a call with the device it is called
-        back; on the line of a silent alarm nobody may be heard."""
+        back; on the line of a silent alarm nobody may be heard, and when it is over nobody calls there."""
         on = self.member.voice is not Voice.TALK
-        if on and self.incident.deaf:
+        if on and not self.incident.talkable:
             await self._say(Says.UNAVAILABLE)
             return
         if on and not self.incident.connected:
@@ -280,18 +280,27 @@ class ContactSession:
         incident.note("contact_joined", {"leg": self.member.id, "after_s": self._after(2)}, actor=self.actor)
 
     async def _attend(self) -> None:
-        await self._add(Says.WELCOME if self.incident.connected else Says.DEVICE_GONE)
+        await self._add(Says.WELCOME if self.incident.connected else self._gone())
         while self._end is None and (digit := await self._digit(None)) is not None:
             await self.press(digit)
 
     def _company(self, other: Member, came: bool) -> None:
         """Somebody came or left: he hears it behind what is being said."""
         if other.role is Role.DEVICE:
-            prompt = Says.DEVICE_BACK if came else None if self.incident.connected else Says.DEVICE_GONE
+            prompt = self._back() if came else None if self.incident.connected else self._gone()
         else:  # after the duress word he would hear, and whoever forces him, that it called somebody
             prompt = None if self._words.forced else _COMPANY.get((other.role, came))
         if prompt is not None and self._end is None:
             self._hooks.spawn(self._add(prompt))
+
+    def _gone(self) -> Says:
+        """What is said when the worker is not on the line. A call-back is offered only where there is a device."""
+        if self.incident.device is not None:
+            return Says.DEVICE_GONE
+        return Says.LINE_OVER if self.incident.silent else Says.NOBODY
+
+    def _back(self) -> Says:
+        return Says.DEVICE_BACK if self.incident.device is not None else Says.WELCOME
 
     def _how_it_ended(self) -> ContactEnd:
         if self._end is None and self.incident.state is State.RESOLVED:

@@ -124,6 +124,17 @@ class LiveIncident:
         return bool(self.device_calls) and self.device_calls.keys() <= self.kept_lines
 
     @property
+    def silent(self) -> bool:
+        """Whether this is a silent alarm: asked for on the worker's telephone, so nobody may call there again."""
+        return self.kind is Kind.DURESS and self.device is None and self.worker is not None
+
+    @property
+    def talkable(self) -> bool:
+        """Whether somebody could be heard where the worker is: now, or once his device is called back. A telephone
+        is never called back."""
+        return not self.deaf if self.connected else self.device is not None
+
+    @property
     def heard(self) -> bool:
         """Whether anything comes from the device now, be it silence. A call whose device died still looks up."""
         return any(call.media.quiet_for < DEAD_AIR for call in self.device_calls.values())
@@ -273,7 +284,7 @@ class LiveIncidents:
 
     def silent_alarm(self, worker_id: str) -> LiveIncident | None:
         """The incident in which this worker has asked for help in silence."""
-        return next((i for i in self._by_worker.get(worker_id, ()) if i.kind is Kind.DURESS and i.device is None), None)
+        return next((i for i in self._by_worker.get(worker_id, ()) if i.silent), None)
 
     def begin(self, caller: Caller, kind: Kind, key: Key, frozen: FrozenPlan) -> LiveIncident:
         """A new incident in memory; `alarm.py` commits it."""

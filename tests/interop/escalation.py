@@ -200,7 +200,7 @@ async def takes_and_hangs_up(person: Person, call: PhoneCall) -> None:
 async def takes_and_closes(person: Person, call: PhoneCall) -> None:
     """With the code word."""
     await takes(person, call)
-    await person.ear.hears(call, "taker.welcome", "taker.device_gone")
+    await person.ear.hears(call, "taker.welcome", "taker.device_gone", "taker.nobody")
     call.press(f"#{keyed(CLOSE_WORD)}#1")
     person.tell("closes", call)
 

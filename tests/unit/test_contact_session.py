@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import pytest
 
+from config.models import Device, Worker
 from config.plans import Contact, Customer, FrozenPlan, Plan, Step
 from ivr.taker import Says
 from voice.call import Call, CallEnd
@@ -26,6 +27,8 @@ from voice.sip.session import EndCause
 
 CARL = Contact(id="carl", name="Carl Smit", numbers=("+31612345678",))
 ACME = Customer(id="acme", name="Acme", close_word="TULP", duress_word="ROOS")
+BADGE = Device(id="badge-7", username="badge-7", password="secret", worker="anna")
+ANNA = Worker(id="anna", name="Anna Jansen")
 CLOSES, FORCED = "8857", "7667"
 
 
@@ -70,6 +73,9 @@ class Scene:
 
     customer: Customer | None = ACME
     connected: bool = True
+    kind: Kind = Kind.PANIC
+    badge: Device | None = BADGE
+    """None: no device has raised it; a silent alarm, a missed check-in."""
     notes: list[dict[str, Any]] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
     heard: list[bytes] = field(default_factory=list)
@@ -87,11 +93,11 @@ class Scene:
         plan = Plan(id="plan", steps=(Step(ring=("operators",)),))
         self.incident = LiveIncident(
             id="incident",
-            kind=Kind.PANIC,
+            kind=self.kind,
             opened_at=loop.clock.now(),
-            key=Key("badge-7"),
-            device=None,
-            worker=None,
+            key=Key(self.badge.id if self.badge else None),
+            device=self.badge,
+            worker=ANNA,
             claimed="",
             journal=cast(Journal, self),
             clock=loop.clock,
@@ -280,6 +286,51 @@ async def test_he_is_told_when_the_device_hangs_up() -> None:
     scene.incident.room.leave(scene.device)
     await asyncio.sleep(1)
     assert scene.said[-1] == Says.DEVICE_GONE
+
+
+def silent_alarm(*, connected: bool) -> Scene:
+    """Asked for on the worker's own telephone, whose line is kept or over."""
+    scene = Scene(kind=Kind.DURESS, badge=None, connected=connected)
+    if connected:
+        scene.incident.kept_lines.add("device")
+    return scene
+
+
+@virtually
+async def test_on_a_silent_alarm_whose_line_is_over_he_is_told_not_to_call_back_and_offered_no_call() -> None:
+    scene = silent_alarm(connected=False)
+    scene.take()
+    await asyncio.sleep(1)
+    await scene.press("0")
+    await scene.press("1", 7)
+    assert scene.said == [Says.LINE_OVER, Says.MENU_LISTENING, Says.UNAVAILABLE]
+    assert scene.asked == []  # no call to the worker's telephone, nor a try that the timeline would tell of
+    assert scene.session.member.voice is Voice.LISTEN
+
+
+@virtually
+async def test_on_the_line_of_a_silent_alarm_the_menu_offers_no_talk_and_its_end_no_call_back() -> None:
+    scene = silent_alarm(connected=True)
+    scene.take()
+    await asyncio.sleep(1)
+    await scene.press("01")
+    scene.incident.device_calls.clear()
+    scene.incident.room.leave(scene.device)
+    await asyncio.sleep(1)
+    scene.connect()  # he calls for help again, and the new call joins
+    await asyncio.sleep(1)
+    heard = [Says.WELCOME, Says.MENU_LISTENING, Says.UNAVAILABLE, Says.LINE_OVER, Says.WELCOME]
+    assert (scene.said, scene.asked[1:], scene.gate_open) == (heard, [], False)
+
+
+@virtually
+async def test_where_there_is_no_device_no_call_back_is_offered() -> None:
+    scene = Scene(kind=Kind.MISSED_CHECK_IN, badge=None, connected=False)
+    scene.take()
+    await scene.press("0")
+    await scene.press("1", 7)
+    assert scene.said == [Says.NOBODY, Says.MENU_LISTENING, Says.UNAVAILABLE]
+    assert scene.asked == []
 
 
 @virtually

@@ -86,6 +86,20 @@ def test_the_menu_names_every_key_of_a_taker(language: str) -> None:
         assert key in text or name.lower() in text.lower(), key
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_menu_of_who_may_not_talk_is_the_same_without_that_key(language: str) -> None:
+    whole, part = (PROMPTS.text(language, says, {}) for says in (Says.MENU, Says.MENU_LISTENING))
+    assert part[-100:] == whole[-100:]
+    assert "1" in whole
+    assert "1" not in part
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("says", [Says.NOBODY, Says.LINE_OVER])
+def test_where_there_is_no_device_no_key_is_named_that_calls_back(says: Says, language: str) -> None:
+    assert "1" not in PROMPTS.text(language, says, {})
+
+
 def test_every_language_groups_telephone_numbers() -> None:
     assert set(GROUP) == set(LANGUAGES)
 
