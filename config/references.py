@@ -111,11 +111,11 @@ def _no_pins(settings: Settings) -> Iterator[Mistake]:
 
 def _dangling(settings: Settings) -> Iterator[Mistake]:
     """Names of rows that are not there."""
-    known = {table: [row.id for row in getattr(settings, table)] for table in _IDENTIFIED}
+    known = {table: dict.fromkeys(row.id for row in getattr(settings, table)) for table in _IDENTIFIED}
     for path, name, table in _references(settings):
         if name is not None and name not in known[table]:
             called = _CALLED.get(table, table.removesuffix("s"))
-            allowed = f"allowed: {_some(known[table])}" if known[table] else f"there are no [[{table}]]"
+            allowed = f"allowed: {_some([*known[table]])}" if known[table] else f"there are no [[{table}]]"
             yield Mistake(path, f"no {called} has the id {name!r}; {allowed}")
 
 

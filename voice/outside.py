@@ -26,7 +26,7 @@ from voice.sip.tls import client_context, server_context
 from voice.sip.trace import Trace
 from voice.sip.transport import SocketTransport, Transport
 from voice.speaking import Speech, open_speech
-from voice.store import definitions
+from voice.store import defining, definitions
 from voice.store.database import is_shared
 from voice.store.nodes import enroll
 from voice.store.store import Store
@@ -111,7 +111,7 @@ def real(settings: Settings, loop: asyncio.AbstractEventLoop) -> Outside:
 async def with_what_the_store_defines(settings: Settings, outside: Outside) -> Settings:
     """What the file defines is written down as a version; what the store defines besides is added."""
     try:
-        await outside.store.run(partial(definitions.keep_file, settings=settings, at=outside.clock.now()))
+        await outside.store.run(partial(defining.keep_file, settings=settings, at=outside.clock.now()))
         stored = await outside.store.read(definitions.definitions)
     except StoreUnavailable as error:
         log.error("only what the configuration file defines is known", why=str(error))

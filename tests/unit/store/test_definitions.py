@@ -13,16 +13,17 @@ from voice.errors import DefinitionConflict, InvalidDefinition
 from voice.incidents.kinds import Kind
 from voice.store import schema
 from voice.store.database import database
+from voice.store.defining import keep_file, put, remove
 from voice.store.definitions import (
+    KINDS,
     Definition,
     DefinitionKind,
+    beside,
     definitions,
     history,
-    keep_file,
     merge,
     newest,
-    put,
-    remove,
+    versions,
 )
 from voice.store.engine import Database
 
@@ -52,6 +53,11 @@ WHOLE = file(
     ],
     plans=[RING_TEAM],
     emergency_routes=[{"id": "control-room", "name": "Control room", "number": "sip:room@127.0.0.1:5099"}],
+    workers=[{"id": "anna", "name": "Anna", "numbers": ["+31600000007"], "customer": "care", "roster": ["shifts"]}],
+    devices=[{"id": "badge-7", "username": "badge7", "password": "seven", "worker": "anna", "discreet": "recvonly"}],
+    operators=[{"id": "olga", "name": "Olga", "username": "olga", "password": "secret"}],
+    check_ins=[{"id": "hourly", "interval": 3600.0, "retries": [60.0]}],
+    rosters=[{"id": "shifts", "rrule": "FREQ=DAILY", "start": "2026-01-01T22:00:00", "duration": 28800}],
 )
 
 
@@ -74,7 +80,7 @@ def connection(prepared: Database) -> Iterator[Connection]:
         transaction.rollback()
 
 
-def versions(found: list[Definition]) -> list[tuple[str, str, int]]:
+def named(found: list[Definition]) -> list[tuple[str, str, int]]:
     return [(definition.kind, definition.id, definition.version) for definition in found]
 
 
@@ -88,36 +94,41 @@ def stored(connection: Connection, kind: DefinitionKind, content: Mapping[str, A
 def test_what_the_file_defines_is_written_down_and_read_back_the_same(connection: Connection) -> None:
     keep_file(connection, WHOLE, AT)
     found = definitions(connection)
-    assert versions(found) == [
+    assert named(found) == [
+        ("check_ins", "hourly", 1),
         ("contacts", "bert", 1),
         ("customers", "care", 1),
+        ("devices", "badge-7", 1),
         ("emergency_routes", "control-room", 1),
+        ("operators", "olga", 1),
         ("plans", "standard", 1),
+        ("rosters", "shifts", 1),
         ("rotas", "nights", 1),
         ("teams", "on-call", 1),
+        ("workers", "anna", 1),
     ]
     assert all(definition.origin == "file" and definition.at == AT for definition in found)
     assert [definition.read() for definition in found] == [getattr(WHOLE, definition.kind)[0] for definition in found]
 
 
 def test_a_start_with_the_same_file_writes_nothing(connection: Connection) -> None:
-    assert len(keep_file(connection, WHOLE, AT)) == 6
+    assert len(keep_file(connection, WHOLE, AT)) == len(KINDS)
     assert keep_file(connection, WHOLE, LATER) == []
 
 
 def test_only_what_has_changed_gets_a_new_version(connection: Connection) -> None:
     keep_file(connection, WHOLE, AT)
     renamed = WHOLE.model_copy(update={"contacts": (Contact.model_validate(BERT | {"name": "Bert B."}),)})
-    assert versions(keep_file(connection, renamed, LATER)) == [("contacts", "bert", 2)]
+    assert named(keep_file(connection, renamed, LATER)) == [("contacts", "bert", 2)]
     assert [(d.version, d.at) for d in history(connection, "contacts", "bert")] == [(1, AT), (2, LATER)]
 
 
 def test_what_the_file_no_longer_defines_is_deleted_and_can_come_back(connection: Connection) -> None:
     keep_file(connection, file(contacts=[BERT, EVA]), AT)
-    assert versions(keep_file(connection, file(contacts=[BERT]), LATER)) == [("contacts", "eva", 2)]
-    assert versions(definitions(connection)) == [("contacts", "bert", 1)]
+    assert named(keep_file(connection, file(contacts=[BERT]), LATER)) == [("contacts", "eva", 2)]
+    assert named(definitions(connection)) == [("contacts", "bert", 1)]
     assert keep_file(connection, file(contacts=[BERT]), LATER) == []
-    assert versions(keep_file(connection, file(contacts=[BERT, EVA]), LATER)) == [("contacts", "eva", 3)]
+    assert named(keep_file(connection, file(contacts=[BERT, EVA]), LATER)) == [("contacts", "eva", 3)]
     assert [definition.deleted for definition in history(connection, "contacts", "eva")] == [False, True, False]
 
 
@@ -129,7 +140,7 @@ def test_a_key_that_a_release_added_is_no_change(connection: Connection) -> None
 
 def test_what_this_release_cannot_read_is_written_anew_from_the_file(connection: Connection) -> None:
     _written_by_hand(connection, '{"id":"bert","pager":"7"}')
-    assert versions(keep_file(connection, file(contacts=[BERT]), AT)) == [("contacts", "bert", 2)]
+    assert named(keep_file(connection, file(contacts=[BERT]), AT)) == [("contacts", "bert", 2)]
 
 
 def test_two_nodes_that_start_with_the_same_file_write_each_version_once(connection: Connection) -> None:
@@ -215,7 +226,7 @@ def test_what_others_name_is_not_deleted(connection: Connection) -> None:
 def test_the_store_may_name_what_the_file_defines(connection: Connection) -> None:
     team = {"id": "night", "name": "Night", "members": ["bert"]}
     put(connection, file(contacts=[BERT]), "teams", team, expected_version=0, at=AT)
-    assert versions(definitions(connection)) == [("teams", "night", 1)]
+    assert named(definitions(connection)) == [("teams", "night", 1)]
 
 
 def test_a_name_that_was_wrong_before_keeps_nobody_from_other_changes(connection: Connection) -> None:
@@ -246,14 +257,14 @@ def test_merged_settings_hold_both_and_the_file_wins(connection: Connection) -> 
 
 def test_a_file_that_takes_over_what_the_store_defined_writes_its_own_version(connection: Connection) -> None:
     stored(connection, "contacts", BERT | {"name": "Bert of the store"})
-    assert versions(keep_file(connection, file(contacts=[BERT]), LATER)) == [("contacts", "bert", 2)]
+    assert named(keep_file(connection, file(contacts=[BERT]), LATER)) == [("contacts", "bert", 2)]
     assert [d.origin for d in history(connection, "contacts", "bert")] == ["store", "file"]
 
 
 def test_what_the_store_alone_defines_outlives_a_file_that_does_not_know_it(connection: Connection) -> None:
     stored(connection, "contacts", EVA)
     assert keep_file(connection, file(contacts=[BERT]), LATER) != []
-    assert ("contacts", "eva", 1) in versions(definitions(connection))
+    assert ("contacts", "eva", 1) in named(definitions(connection))
 
 
 def test_merging_what_the_file_has_written_down_changes_nothing(connection: Connection) -> None:
@@ -291,8 +302,61 @@ def test_what_cannot_be_used_is_told_by_its_id_and_keeps_nothing_else_away(conne
     assert [team.id for team in merged.teams] == ["night"]
 
 
-def _written_by_hand(connection: Connection, text: str, origin: str = "file") -> None:
-    row = {"kind": "contacts", "id": "bert", "version": 1, "content": text, "sha256": "", "origin": origin, "at": AT}
+def test_of_what_this_release_cannot_read_the_version_before_stays_in_force(connection: Connection) -> None:
+    stored(connection, "contacts", BERT)
+    _written_by_hand(connection, '{"id":"bert","pager":"7"}', origin="store", version=2)
+    found = beside(connection, Settings())
+    assert named([*found.definitions]) == [("contacts", "bert", 1)]
+    assert found.unreadable == ("contacts 'bert': this release cannot read what the store has",)
+
+
+def test_what_never_could_be_read_or_was_deleted_before_is_left_out(connection: Connection) -> None:
+    _written_by_hand(connection, "no JSON", origin="store")
+    assert beside(connection, Settings()).definitions == ()
+    _written_by_hand(connection, "", origin="store", version=2)
+    _written_by_hand(connection, '{"id":"bert","pager":"7"}', origin="store", version=3)
+    assert beside(connection, Settings()).definitions == ()
+
+
+def test_what_the_file_defines_is_not_asked_of_the_store(connection: Connection) -> None:
+    _written_by_hand(connection, "no JSON", origin="store")
+    stored(connection, "contacts", EVA)
+    assert named([*beside(connection, file(contacts=[BERT])).definitions]) == [("contacts", "eva", 1)]
+    assert beside(connection, file(contacts=[BERT])).unreadable == ()
+
+
+def test_kinds_of_a_later_release_are_passed_over(connection: Connection) -> None:
+    _written_by_hand(connection, '{"id":"bert"}', origin="store", kind="drones")
+    assert definitions(connection) == []
+    assert keep_file(connection, file(contacts=[BERT]), AT) != []
+
+
+def test_each_change_of_anything_adds_one_to_the_number_of_versions(connection: Connection) -> None:
+    before = versions(connection)
+    stored(connection, "contacts", EVA)
+    stored(connection, "contacts", EVA | {"name": "Eva Maas"}, 1)
+    remove(connection, Settings(), "contacts", "eva", expected_version=2, at=AT)
+    assert versions(connection) == beside(connection, Settings()).versions == before + 3
+
+
+def test_a_number_that_two_have_is_refused_without_being_told(connection: Connection) -> None:
+    """The line goes to a log, which holds no personal data."""
+    stored(connection, "workers", {"id": "anna", "name": "Anna", "numbers": ["+31600000007"]})
+    with pytest.raises(InvalidDefinition) as refused:
+        stored(connection, "workers", {"id": "bo", "name": "Bo", "numbers": ["+31600000007"]})
+    assert str(refused.value) == "workers 'bo': numbers: is taken already by another one"
+
+
+def test_a_new_operator_and_a_new_device_may_not_share_a_user_name(connection: Connection) -> None:
+    stored(connection, "devices", {"id": "badge-7", "username": "seven", "password": "x"})
+    with pytest.raises(InvalidDefinition, match="operators 'olga': username: is taken already by another one"):
+        stored(connection, "operators", {"id": "olga", "name": "Olga", "username": "seven", "password": "y"})
+
+
+def _written_by_hand(
+    connection: Connection, text: str, origin: str = "file", version: int = 1, kind: str = "contacts"
+) -> None:
+    row = {"kind": kind, "id": "bert", "version": version, "content": text, "sha256": "", "origin": origin, "at": AT}
     connection.execute(insert(schema.definitions), row)
 
 
