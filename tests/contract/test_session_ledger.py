@@ -231,6 +231,17 @@ async def test_it_is_known_which_sessions_ever_began(bench: Bench) -> None:
     assert await bench.run(bench.ledger.existing, []) == set()
 
 
+async def test_what_was_to_begin_and_became_a_letter_to_an_open_session_has_begun(bench: Bench) -> None:
+    await bench.opens()
+    await bench.run(bench.ledger.leave, "evening", "one", Extended(until=AT + HOUR), AT)
+    assert await bench.run(bench.ledger.existing, ["one", "evening", "two"]) == {"one", "evening"}
+    await bench.decides(a_session(), ended(a_session()))
+    assert await bench.opens("evening") == "one"
+    assert await bench.run(bench.ledger.fences, ["evening"]) == {}
+    await bench.run(bench.ledger.leave, "letter to it", "evening", Due(), AT)
+    assert await bench.run(bench.ledger.left, "letter to it") is None, "it is no session"
+
+
 # -- nodes --
 
 

@@ -116,7 +116,8 @@ class Rows(Protocol):
 
     def open(self, connection: Connection, opening: Opening) -> str | None:
         """Write a new session. None: it is whose the fence says, also when it was before. Else which session is in its
-        place: itself, begun by another node or over already, or another one of the same worker that is open."""
+        place: itself, begun by another node or over already, or another one of the same worker that is open, or the
+        one that a letter of this name went to, open or not: what was to begin has begun as a part of that."""
         ...
 
     def session(self, connection: Connection, id: str) -> Session:
@@ -161,7 +162,7 @@ class Ledger(Rows, Protocol):
         ...
 
     def existing(self, connection: Connection, ids: Collection[str]) -> set[str]:
-        """Which of these sessions were ever begun."""
+        """Which of these sessions were ever begun, be it as a letter to one that was open (`open`)."""
         ...
 
     # -- nodes --

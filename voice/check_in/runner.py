@@ -121,22 +121,32 @@ class CheckIns:
         """Begin a session, at once. Where one of this worker is open it goes on with these rules (`how`: he has proven
         that he is there) or at least as long (a roster's, the API's). Times are times of day.
 
-        `spread`: seconds over which those that begin together are spread. `id`: of one that must begin once only.
+        `spread`: seconds over which those that begin together are spread. `id`: of one that must begin once only; where
+        another one goes on in its place that is written, so that it does not begin when that one is over.
         """
         self._settle_clock()
         ends_at = self._clock.of(ends_at)
         event = Extended(until=ends_at) if how is None else Renewed(rules, ends_at, how)
         known = self.of_worker(worker)
         if known is not None:
-            return self.post(known.id, event) or known
+            return self._go_on(self._live[known.id], event, id)
         now = self._clock.now()
         started = self._clock.of(started_at) if started_at else None
-        id = id or self._name()
+        once, id = id is not None, id or self._name()
         first = begin(id, worker, origin, rules, now=now, ends_at=ends_at, started_at=started, spread=spread, how=how)
         live = Live(Fence(id, self._node, 1), first.session)
         self._remember(live)
-        self._open(live, first, event)
+        self._open(live, first, event, once)
         self._arm(live)
+        return live.session
+
+    def _go_on(self, live: Live, event: Event, id: str | None) -> Session:
+        """What was to begin as `id` goes on as a session that is open: a letter of that name says so (`Rows.open`)."""
+        letter = id if id != live.id else None
+        if letter is not None:
+            self._leave(live.id, event, letter)
+            self._letters.add(letter)
+        self._tell(live, event, letter)
         return live.session
 
     def post(self, session_id: str, event: Event) -> Session | None:
@@ -257,19 +267,23 @@ class CheckIns:
 
     # -- writing --
 
-    def _open(self, live: Live, first: Decision, instead: Event) -> None:
+    def _open(self, live: Live, first: Decision, instead: Event, once: bool) -> None:
+        """`instead`: what the session is told that stands in the way; in this transaction where it begins `once`."""
         opening = Opening(live.fence, first.session, first.notes, self._clock.wall())
         found: list[str | None] = []
 
         def write(connection: Connection) -> None:
-            found[:] = [self._ledger.open(connection, opening)]  # it may run again
+            there = self._ledger.open(connection, opening)
+            if once and there is not None and there != live.id:
+                self._ledger.leave(connection, live.id, there, instead, opening.at)
+            found[:] = [there]  # it may run again
 
         live.unwritten += 1
         done = self._journal.post(write, urgent=True)
-        done.add_done_callback(partial(self._opened, live, found, instead))
+        done.add_done_callback(partial(self._opened, live, found, None if once else instead))
 
-    def _opened(self, live: Live, found: list[str | None], instead: Event, done: asyncio.Future[bool]) -> None:
-        """`instead`: what the session is told that stands in the way."""
+    def _opened(self, live: Live, found: list[str | None], instead: Event | None, done: asyncio.Future[bool]) -> None:
+        """`instead`: what the session is yet to be told that stands in the way."""
         live.unwritten -= 1
         if done.cancelled() or self._closed or live.gone:
             return
@@ -278,7 +292,7 @@ class CheckIns:
         elif found and found[0] is not None:
             self._drop(live)
             self._delivery.let_go(live)
-            if found[0] != live.id:
+            if found[0] != live.id and instead is not None:
                 self.post(found[0], instead)
 
     def _write(self, live: Live, before: Session, decision: Decision, event: Event, letter: str | None) -> None:
@@ -318,9 +332,9 @@ class CheckIns:
         note = Note("log_gap", {"why": "the store refused an entry"})
         self._post(live, Decided(live.fence, None, live.session, (note,), self._clock.wall()), urgent=True)
 
-    def _leave(self, session_id: str, event: Event) -> None:
+    def _leave(self, session_id: str, event: Event, letter: str | None = None) -> None:
         """Tell whoever has the session, or will have it."""
-        name, at = self._name(), self._clock.wall()
+        name, at = letter or self._name(), self._clock.wall()
         write = partial(self._ledger.leave, letter=name, session=session_id, event=event, at=at)
         self._journal.post(write, urgent=True)
 

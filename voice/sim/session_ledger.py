@@ -82,6 +82,8 @@ class MemorySessionLedger:
     def open(self, connection: Any, opening: Opening) -> str | None:
         t: SessionTables = connection
         fence, session = opening.fence, opening.session
+        if part_of := self.left(t, session.id):
+            return part_of.session
         there = t.sessions.get(session.id)
         if there is not None:
             return None if (there.owner or NOBODY, there.epoch) == (fence.node, fence.epoch) else session.id
@@ -123,7 +125,7 @@ class MemorySessionLedger:
 
     def existing(self, connection: Any, ids: Collection[str]) -> set[str]:
         t: SessionTables = connection
-        return {id for id in ids if id in t.sessions}
+        return {id for id in ids if id in t.sessions or id in t.session_inbox}
 
     # -- nodes --
 
@@ -178,7 +180,7 @@ class MemorySessionLedger:
 
     def answered(self, connection: Any, letters: Collection[str], at: datetime) -> None:
         t: SessionTables = connection
-        for letter in letters:
+        for letter in t.session_inbox.keys() & set(letters):
             t.put(t.session_inbox, letter, replace(t.session_inbox[letter], handled=True))
 
 

@@ -99,6 +99,8 @@ class SqlSessionRows:
     def open(self, connection: Connection, opening: Opening) -> str | None:
         """See `Rows`."""
         fence, session = opening.fence, opening.session
+        if part_of := self.left(connection, session.id):
+            return part_of.session
         row = {
             "id": session.id,
             "worker_id": session.worker,
@@ -133,11 +135,12 @@ class SqlSessionRows:
 
     def existing(self, connection: Connection, ids: Collection[str]) -> set[str]:
         """See `Ledger`."""
-        return set(connection.execute(select(_SESSIONS.c.id).where(_SESSIONS.c.id.in_(ids))).scalars())
+        begun, told = (select(column).where(column.in_(ids)) for column in (_SESSIONS.c.id, _INBOX.c.id))
+        return set(connection.execute(begun.union_all(told)).scalars())
 
     def leave(self, connection: Connection, letter: str, session: str, event: Event, at: datetime) -> None:
         """See `Rows`."""
-        if self.existing(connection, [session]):
+        if connection.execute(select(_SESSIONS.c.id).where(_SESSIONS.c.id == session)).first() is not None:
             values = {"id": letter, "session_id": session, "event": event_text(event), "at": at}
             connection.execute(_ADD_LETTER[connection.dialect.name], values)
 

@@ -9,6 +9,7 @@ from config.check_ins import CheckIn, CheckInRules, Roster
 from config.models import Settings, Worker
 from ivr.session import Call, Confirmed, Ended, How, Origin, Session
 from voice.check_in import rosters
+from voice.check_in.roster import due
 from voice.check_in.rosters import Rosters
 from voice.sim.checking_in import CheckInProcess, CheckInWorld, Did
 from voice.sim.loop import DAWN, virtual_loop, virtually
@@ -108,6 +109,61 @@ async def test_a_worker_with_a_session_of_his_own_has_it_last_as_long_as_his_ros
     own = stage.processes["a"].check_ins.of_worker("w3")
     assert own is not None
     assert (own.origin, own.ends_at) == (Origin.WORKER, DAWN + timedelta(hours=5))
+
+
+async def _goes_home(process: CheckInProcess, worker: str) -> None:
+    """An hour after dawn his own session became his roster's; then he ends it."""
+    own = process.check_ins.of_worker(worker)
+    assert own is not None
+    assert (own.origin, own.ends_at) == (Origin.WORKER, DAWN + timedelta(hours=5))
+    process.check_ins.post(own.id, Ended())
+    await asyncio.sleep(10)
+    assert process.check_ins.of_worker(worker) is None
+
+
+@virtually
+async def test_who_had_a_session_of_his_own_and_goes_home_early_is_not_called_again_after_a_restart() -> None:
+    stage = Stage()
+    await asyncio.sleep(3000)
+    stage.processes["a"].begins("w3", hours=1.0)
+    await asyncio.sleep(700)
+    await _goes_home(stage.processes["a"], "w3")
+    stage.processes["a"].kill()
+    process = stage.starts("a")
+    await asyncio.sleep(60)
+    assert process.check_ins.of_worker("w3") is None
+    assert (process.check_ins.sessions, len(stage.sessions)) == (WORKERS - 1, WORKERS)
+
+
+@virtually
+async def test_who_had_a_session_of_his_own_in_one_node_is_not_called_again_by_another() -> None:
+    stage = Stage("ab")
+    await asyncio.sleep(3000)
+    stage.processes["a"].begins("w3", hours=1.0)
+    await asyncio.sleep(700)
+    await _goes_home(stage.processes["a"], "w3")
+    stage.processes["b"].kill()
+    stage.processes["a"].kill()
+    await asyncio.sleep(10)
+    stage.starts("b")
+    await asyncio.sleep(60)
+    assert (len(stage.sessions), sum(session.open for session in stage.sessions)) == (WORKERS, WORKERS - 1)
+
+
+@virtually
+async def test_a_node_that_could_not_ask_what_had_begun_learns_it_when_it_writes() -> None:
+    stage = Stage("ab")
+    await asyncio.sleep(3000)
+    stage.processes["a"].begins("w3", hours=1.0)
+    await asyncio.sleep(700)
+    await _goes_home(stage.processes["a"], "w3")
+    worker = next(worker for worker in stage.settings.workers if worker.id == "w3")
+    again = next(b for b in due(stage.settings, virtual_loop().clock.now()) if b.worker is worker)
+    check_ins = stage.processes["b"].check_ins
+    check_ins.begin("w3", again.rules, origin=Origin.ROSTER, ends_at=again.span.end, id=again.id)
+    await asyncio.sleep(1)
+    assert check_ins.of_worker("w3") is None
+    assert len(stage.sessions) == WORKERS
 
 
 @virtually
