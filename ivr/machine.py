@@ -48,8 +48,7 @@ class Machine:
         self.suspicion = 0
         """0 none; 1 a greeting, which may be a talkative person or an echo; 2 a beep."""
         self._rest = b""
-        self._window = np.zeros(_WINDOW)
-        self._frames = 0
+        self._before = np.zeros(_WINDOW - FRAME)  # what the next window begins with
         self._greeting = 0.0  # seconds of it so far, breaths included
         self._pause = 0.0
         self._spoke = False
@@ -60,16 +59,20 @@ class Machine:
         data = self._rest + alaw
         whole = len(data) // FRAME * FRAME
         self._rest = data[whole:]
-        for frame in linear(data[:whole]).astype(np.float64).reshape(-1, FRAME):
-            self._take(frame)
+        if whole:
+            self._take(linear(data[:whole]).astype(np.float64))
 
-    def _take(self, frame: npt.NDArray[np.float64]) -> None:
-        self._frames += 1
-        self._window = np.concatenate((self._window[FRAME:], frame))
-        is_loud = _level(frame) > QUIETEST
-        self._listen_for_beep(_pitch(self._window) if is_loud else None)
-        if self._tone is None:
-            self._listen_for_greeting(is_loud)
+    def _take(self, samples: npt.NDArray[np.float64]) -> None:
+        """Whole frames, all at once."""
+        heard = np.concatenate((self._before, samples))
+        self._before = heard[len(samples) :]
+        loud = _levels(samples.reshape(-1, FRAME)) > QUIETEST
+        windows = np.lib.stride_tricks.sliding_window_view(heard, _WINDOW)[::FRAME]
+        pitches = iter(_pitches(windows[loud]))
+        for is_loud in loud.tolist():
+            self._listen_for_beep(next(pitches) if is_loud else None)
+            if self._tone is None:
+                self._listen_for_greeting(is_loud)
 
     def _listen_for_greeting(self, is_loud: bool) -> None:
         if is_loud:
@@ -108,17 +111,21 @@ def _is_beep(frequency: float, seconds: float) -> bool:
     )
 
 
-def _level(frame: npt.NDArray[np.float64]) -> float:
-    return float(10 * np.log10(np.mean(frame**2) + 1e-12))
+def _levels(frames: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """dBov of each, of samples between -1 and 1."""
+    return np.asarray(10 * np.log10(np.mean(frames**2, axis=1) + 1e-12))
 
 
-def _pitch(window: npt.NDArray[np.float64]) -> float | None:
-    """The frequency of a single steady tone that fills the window; None where it is anything else."""
-    power = np.abs(np.fft.rfft(window * _HANN)) ** 2
+def _pitches(windows: npt.NDArray[np.float64]) -> list[float | None]:
+    """Of each window the frequency of a single steady tone that fills it; None where it is anything else."""
+    powers = np.abs(np.fft.rfft(windows * _HANN)) ** 2
+    return [_pitch(power) for power in powers]
+
+
+def _pitch(power: npt.NDArray[np.float64]) -> float | None:
     peak = int(np.argmax(power))
     near = slice(max(0, peak - 2), peak + 3)  # the main lobe: the line and two beside it
-    total = float(power.sum())
-    if total <= 0 or float(power[near].sum()) / total < _PURE:
-        return None
     weights = power[near]
-    return float(np.average(np.arange(near.start, near.start + len(weights)), weights=weights)) * RATE / _WINDOW
+    if weights.sum() < _PURE * power.sum():
+        return None
+    return float(weights @ np.arange(near.start, near.start + len(weights)) / weights.sum()) * RATE / _WINDOW

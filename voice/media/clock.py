@@ -7,12 +7,15 @@ watch.
 
 After a stall (the process was stopped, the machine was busy) everything is drained at once; of the frames
 that were not sent a few follow in a burst, the rest is skipped: their RTP timestamps are simply not used.
+
+A tick with so many legs that it takes longer than `SLICE` goes on in the next turn of the event loop: an alarm that
+calls in meanwhile is answered in between, whatever media has to catch up with.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from typing import Protocol
 
 import structlog
@@ -32,6 +35,12 @@ SETTLE_EVERY = 25
 
 LONGEST_BURST = 3
 """Frames that are sent at once after a stall."""
+
+SLICE = TICK / 2
+"""Seconds that a tick keeps the event loop to itself."""
+
+_Work = Generator[None]
+"""A tick, or a part of it; yields after each leg."""
 
 
 class Ticking(Protocol):
@@ -66,7 +75,7 @@ class MediaClock:
         self._settles: list[list[Ticking]] = [[] for _ in range(SETTLE_EVERY)]
         self._legs: dict[Ticking, tuple[list[Ticking], list[Ticking]]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
         self._epoch = 0.0
         self._done = 0  # the last tick that was done
         self._running = False
@@ -117,9 +126,9 @@ class MediaClock:
         self._timer = loop.call_at(self._epoch + (self._done + 1) * TICK, self._fire)
 
     def _fire(self) -> None:
-        self._timer = None
         loop = self._loop
         if loop is None or not self._legs:
+            self._timer = None
             return
         now = loop.time()
         due = max(self._done + 1, int((now - self._epoch) / TICK + 1e-6))
@@ -127,47 +136,64 @@ class MediaClock:
         if lateness > self.max_lateness:
             self.max_lateness = lateness
         self.late_ticks += due - self._done - 1
-        self._tick(self._done + 1, due, now)
+        self._go_on(self._tick(self._done + 1, due, now), due, loop)
+
+    def _go_on(self, work: _Work, due: int, loop: asyncio.AbstractEventLoop) -> None:
+        """A slice of the tick `due`, whose work this is. The next tick does not begin before it is done."""
+        end = loop.time() + SLICE
+        for _ in work:
+            if not self._running:
+                return
+            if loop.time() >= end:
+                self._timer = loop.call_soon(self._go_on, work, due, loop)
+                return
         self._done = due
         self._arm(loop)
 
-    def _tick(self, first: int, last: int, now: float) -> None:
+    def _tick(self, first: int, last: int, now: float) -> _Work:
         """All that belongs to the ticks `first` to `last`; more than one of them only after a stall."""
         every = self._drain_every
         turns = {tick % every for tick in range(max(first, last - every + 1), last + 1)}
         for turn, legs in enumerate(self._drains):
-            self._drain(legs, turn in turns, now)
+            yield from self._drain(legs, turn in turns, now)
         for tick in range(max(first, last - LONGEST_BURST + 1), last + 1):
-            self._transmit(tick)
+            yield from self._transmit(tick)
         for tick in range(max(first, last - SETTLE_EVERY + 1), last + 1):
-            self._settle(self._settles[tick % SETTLE_EVERY], now)
+            yield from self._settle(self._settles[tick % SETTLE_EVERY], now)
             if tick % SETTLE_EVERY == 0 and self._on_settle is not None:
                 self._on_settle(now)
 
-    def _drain(self, legs: Iterable[Ticking], all_of_them: bool, now: float) -> None:
-        for leg in list(legs):
+    def _drain(self, legs: Iterable[Ticking], all_of_them: bool, now: float) -> _Work:
+        for leg in self._driven(legs):
             if all_of_them or leg.eager:
                 try:
                     leg.drain(now)
                 except Exception as error:  # noqa: BLE001 - one leg's bug must not silence the others
                     _report(leg, error)
+                yield
 
-    def _transmit(self, tick: int) -> None:
+    def _transmit(self, tick: int) -> _Work:
         self.ticks = tick
         at = self._epoch + tick * TICK
-        for leg in list(self._legs):
+        for leg in self._driven(self._legs):
             if leg.sending:
                 try:
                     leg.transmit(tick, at)
                 except Exception as error:  # noqa: BLE001 - one leg's bug must not silence the others
                     _report(leg, error)
+                yield
 
-    def _settle(self, legs: Iterable[Ticking], now: float) -> None:
-        for leg in list(legs):
+    def _settle(self, legs: Iterable[Ticking], now: float) -> _Work:
+        for leg in self._driven(legs):
             try:
                 leg.settle(now)
             except Exception as error:  # noqa: BLE001 - one leg's bug must not silence the others
                 _report(leg, error)
+            yield
+
+    def _driven(self, legs: Iterable[Ticking]) -> Iterable[Ticking]:
+        """Those of them that are not removed before their turn comes."""
+        return (leg for leg in list(legs) if leg in self._legs)
 
 
 def _report(leg: Ticking, error: Exception) -> None:

@@ -1,6 +1,7 @@
 """The media clock: absolute deadlines, and what it does after a stall."""
 
 import asyncio
+import itertools
 from collections.abc import Callable
 
 import pytest
@@ -15,6 +16,8 @@ class Loop:
     def __init__(self) -> None:
         self.now = 1000.0
         self.timers: list[tuple[float, Callable[[], None]]] = []
+        self.others: list[float] = []
+        """When anybody else had a turn between two callbacks of the clock."""
 
     def time(self) -> float:
         return self.now
@@ -22,6 +25,11 @@ class Loop:
     def call_at(self, when: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
         self.timers.append((when, callback))
         return asyncio.TimerHandle(when, callback, (), self)  # type: ignore[arg-type]
+
+    def call_soon(self, callback: Callable[..., None], *arguments: object) -> asyncio.Handle:
+        handle = asyncio.Handle(callback, arguments, self)  # type: ignore[arg-type]
+        self.timers.insert(0, (self.now, lambda: None if handle.cancelled() else callback(*arguments)))
+        return handle
 
     def get_debug(self) -> bool:
         return False
@@ -37,6 +45,7 @@ class Loop:
             self.now = max(self.now, when + late)
             late = 0.0
             callback()
+            self.others.append(self.now)
         self.now = max(self.now, end)
 
 
@@ -62,6 +71,22 @@ class Leg:
 
     def failed(self, error: Exception) -> None:
         self.errors.append(error)
+
+
+class Slow(Leg):
+    """Takes 3 ms of the machine for each drain and each frame."""
+
+    def __init__(self, loop: Loop) -> None:
+        super().__init__(eager=True)
+        self.loop = loop
+
+    def drain(self, now: float) -> None:
+        super().drain(now)
+        self.loop.now += 0.003
+
+    def transmit(self, tick: int, at: float) -> None:
+        super().transmit(tick, at)
+        self.loop.now += 0.003
 
 
 class Broken(Leg):
@@ -183,6 +208,52 @@ def test_a_leg_may_be_removed_while_the_clock_ticks(loop: Loop) -> None:
     assert len(leaving.ticks) == 1
     assert len(staying.ticks) == 5
     assert clock.legs == 1
+
+
+def test_a_leg_may_be_added_while_the_clock_ticks(loop: Loop) -> None:
+    class Inviting(Leg):
+        def drain(self, now: float) -> None:
+            super().drain(now)
+            clock.add(invited)
+
+    inviting, invited = Inviting(eager=True), Leg()
+    clock = started(loop, inviting)
+    loop.advance(0.1)
+    assert inviting.ticks == invited.ticks == [1, 2, 3, 4, 5]
+
+
+def test_a_tick_that_takes_long_lets_others_have_their_turn(loop: Loop) -> None:
+    legs = [Slow(loop) for _ in range(20)]  # 120 ms of work
+    clock = started(loop, *legs)
+    loop.advance(0.5)
+    turns = [later - earlier for earlier, later in itertools.pairwise(loop.others)]
+    assert max(turns) < 0.03
+    assert all(leg.ticks == legs[0].ticks for leg in legs)
+    assert legs[0].ticks == sorted(set(legs[0].ticks))
+    assert clock.late_ticks > 0
+
+
+def test_a_leg_that_is_removed_between_two_slices_of_a_tick_is_left_alone(loop: Loop) -> None:
+    legs = [Slow(loop) for _ in range(10)]
+    clock = started(loop, *legs)
+    loop.advance(TICK)
+    assert (legs[0].ticks, legs[-1].ticks) == ([], [])
+    for leg in legs:
+        clock.remove(leg)
+    loop.advance(1.0)
+    assert all(leg.ticks == [] for leg in legs)
+    clock.add(legs[0])
+    loop.advance(TICK)
+    assert legs[0].ticks != []
+
+
+def test_a_clock_that_is_stopped_in_the_middle_of_a_tick_is_silent(loop: Loop) -> None:
+    legs = [Slow(loop) for _ in range(10)]
+    clock = started(loop, *legs)
+    loop.advance(TICK)
+    clock.stop()
+    loop.advance(1.0)
+    assert all(leg.ticks == [] for leg in legs)
 
 
 def test_without_legs_the_clock_does_not_tick_and_numbers_go_on_afterwards(loop: Loop) -> None:
