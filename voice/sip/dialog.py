@@ -19,7 +19,7 @@ from voice.sip.message import (
     user_of,
     via_values,
 )
-from voice.sip.routing import NextHop, next_hop, plan_route
+from voice.sip.routing import NextHop, is_reachable, plan_route, routes_of
 
 DialogKey = tuple[str, str, str]
 """Call-ID, local tag, remote tag (section 12)."""
@@ -68,7 +68,7 @@ class Dialog:
             remote_tag=from_tag(request) or "",
             local_seq=0,
             remote_seq=cseq(request)[0],
-            route_set=tuple(headers(request, "Record-Route")),
+            route_set=tuple(routes_of(request)),
             remote_target=contact_of(request) or _source_uri(request.headers["From"], flow),
             flow=flow,
             allowed=allowed_methods(request),
@@ -86,7 +86,7 @@ class Dialog:
             remote_tag=to_tag(response) or "",
             local_seq=cseq(request)[0],
             remote_seq=None,
-            route_set=tuple(reversed(headers(response, "Record-Route"))),
+            route_set=tuple(reversed(routes_of(response))),
             remote_target=contact_of(response) or str(request.uri),
             flow=flow,
             allowed=allowed_methods(response),
@@ -149,11 +149,7 @@ def contact_of(message: Message) -> str | None:
     if not value:
         return None
     uri = uri_of(split_list(value)[0])
-    try:
-        next_hop(uri)
-    except ValueError:
-        return None
-    return uri
+    return uri if is_reachable(uri) else None
 
 
 def allowed_methods(message: Message) -> frozenset[str]:

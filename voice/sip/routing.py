@@ -6,7 +6,7 @@ from typing import Protocol
 
 from voice.address import Address, is_numeric
 from voice.sip.flow import TCP, TLS, UDP, Flow
-from voice.sip.message import ViaInfo, parse_uri, uri_of
+from voice.sip.message import Message, ViaInfo, headers, parse_uri, uri_of
 from voice.sip.uri import uri_address
 
 
@@ -63,11 +63,31 @@ def next_hop(uri: str) -> NextHop:
 
 def request_uri_of(uri: str) -> str:
     """A URI fit for a Request-URI: no headers and no `method` parameter (section 19.1.1, table 1)."""
-    uri = uri.partition("?")[0]
-    if ";method=" not in uri.lower():
-        return uri
-    head, *params = uri.split(";")
-    return ";".join([head, *(param for param in params if not param.lower().startswith("method="))])
+    user, at, rest = uri.partition("@")
+    if not at:
+        user, rest = "", uri
+    rest = rest.partition("?")[0]  # not of the user, who may hold such marks
+    if ";method=" in rest.lower():
+        host, *params = rest.split(";")
+        rest = ";".join([host, *(param for param in params if not param.lower().startswith("method="))])
+    return f"{user}{at}{rest}"
+
+
+def is_reachable(uri: str) -> bool:
+    """Whether a request can be sent to this URI, as far as can be told by reading it."""
+    try:
+        next_hop(uri)
+    except ValueError:
+        return False
+    return True
+
+
+def routes_of(message: Message) -> list[str]:
+    """The elements of Record-Route, but those that no request can be sent along.
+
+    Whoever wrote those cannot be told: the request that needs them may be an ACK. Without them it gets further.
+    """
+    return [route for route in headers(message, "Record-Route") if is_reachable(uri_of(route))]
 
 
 def is_loose(route: str) -> bool:

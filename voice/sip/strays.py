@@ -24,14 +24,13 @@ from voice.sip.message import (
     call_id,
     cseq,
     from_tag,
-    headers,
     new_branch,
     serialize,
     to_tag,
     uri_of,
 )
 from voice.sip.outgoing import Outgoing
-from voice.sip.routing import next_hop
+from voice.sip.routing import next_hop, routes_of
 
 PER_MINUTE = 600
 """Calls of one source that are ended. A trunk with all its lines ringing is one source."""
@@ -99,7 +98,7 @@ def _dialog(response: Response, flow: Flow) -> Dialog | None:
         remote_tag=to_tag(response) or "",
         local_seq=cseq(response)[0],
         remote_seq=None,
-        route_set=tuple(reversed(headers(response, "Record-Route"))),
+        route_set=tuple(reversed(routes_of(response))),
         remote_target=contact_of(response) or uri_of(response.headers["To"]),
         flow=flow,
     )

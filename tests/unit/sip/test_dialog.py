@@ -29,6 +29,8 @@ def test_a_strict_router_stands_in_the_request_uri_and_the_remote_target_at_the_
 def test_what_a_request_uri_may_not_have_is_left_out() -> None:
     assert request_uri_of("sip:bob@h;method=INVITE;transport=tcp?subject=x") == "sip:bob@h;transport=tcp"
     assert request_uri_of("sip:bob@h;lr") == "sip:bob@h;lr"
+    assert request_uri_of("sip:b?b;method=x@h?subject=x") == "sip:b?b;method=x@h"
+    assert request_uri_of("sip:h?x=y") == "sip:h"
 
 
 def test_lr_is_looked_for_in_the_uri_and_not_behind_it() -> None:

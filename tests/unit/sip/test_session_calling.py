@@ -74,6 +74,30 @@ def test_the_ack_of_a_2xx_is_a_request_of_its_own_to_the_remote_target() -> None
     assert talk.last_flow().remote == ("198.51.100.7", 5099)
 
 
+@pytest.mark.parametrize("route", ["garbage", "<sip:>", "<tel:+31201234567>", '"', "<sip:[::g];lr>"])
+def test_a_2xx_with_a_record_route_that_cannot_be_read_is_acknowledged_to_its_contact(route: str) -> None:
+    talk = Conversation()
+    session = talk.call()
+    contact = "<sip:bob@198.51.100.7:5099>"
+    talk.peer.answer(talk.last(), 200, body=ANSWER, headers=(f"Record-Route: {route}",), contact=contact)
+    ack = talk.last()
+    assert isinstance(ack, Request)
+    assert (ack.method, str(ack.uri), ack.headers.get("Route")) == ("ACK", "sip:bob@198.51.100.7:5099", None)
+    assert talk.last_flow().remote == ("198.51.100.7", 5099)
+    assert isinstance(talk.told()[-1], Answered)
+    session.bye()
+    assert talk.sent() == ["BYE"]
+
+
+def test_where_one_of_several_routes_cannot_be_read_the_others_are_followed() -> None:
+    talk = Conversation()
+    talk.call()
+    routes = ("Record-Route: <sip:[::g];lr>, <sip:198.51.100.9;lr>",)
+    talk.peer.answer(talk.last(), 200, body=ANSWER, headers=routes)
+    assert talk.last().headers.getlist("Route") == ["<sip:198.51.100.9;lr>"]
+    assert talk.last_flow().remote == ("198.51.100.9", 5060)
+
+
 def test_a_repeated_2xx_is_acknowledged_again_with_the_same_ack() -> None:
     talk = Conversation()
     talk.call()
