@@ -14,10 +14,11 @@ from voice.errors import Fenced, OutOfOrder
 from voice.escalation.commands import CallEmergency, Cancel, Command, Ring, Send
 from voice.escalation.engine import begin
 from voice.escalation.events import EmergencyAsked, Reopened, Taken
-from voice.escalation.ledger import Beat, Claim, Claimed, Decided, Fence, Ledger, Opening, PlanText
+from voice.escalation.ledger import Beat, Claimed, Decided, Ledger, Opening, PlanText
 from voice.escalation.state import Change, Facts, Note, Phase, State
 from voice.incidents import lifecycle
 from voice.incidents.kinds import Kind
+from voice.owned.ledger import Claim, Fence
 from voice.sim.database import Connected, Database
 from voice.sim.ledger import MemoryLedger
 from voice.store import Store
@@ -375,7 +376,7 @@ async def test_what_is_over_is_taken_up_only_by_name(bench: Bench) -> None:
     state = await bench.opens()
     await bench.decides(state, becomes={"phase": Phase.DONE, "due_at": None})
     assert await bench.claims("b") == []
-    (found,) = await bench.claims("b", incident="00000001")
+    (found,) = await bench.claims("b", only="00000001")
     assert found.state.phase is Phase.DONE
 
 

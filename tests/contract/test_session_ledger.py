@@ -16,23 +16,11 @@ from sqlalchemy.exc import IntegrityError
 from config.models import Settings
 from ivr.schedule import begin, decide
 from ivr.session import Confirmed, Due, Ended, Extended, How, MemoLeft, Note, Origin, Phase, Renewed, Rules, Session
-from voice.check_in.ledger import (
-    NOBODY,
-    Claim,
-    Claimed,
-    Decided,
-    Fence,
-    Ledger,
-    Left,
-    Letter,
-    Opening,
-    event_text,
-    read_event,
-    unclaimed,
-)
+from voice.check_in.ledger import Claimed, Decided, Ledger, Left, Letter, Opening, event_text, read_event, unclaimed
 from voice.check_in.requests import Asked, Requests
 from voice.cli.deciding import writing
 from voice.errors import Fenced, OutOfOrder, UnknownSession
+from voice.owned.ledger import NOBODY, Claim, Fence
 from voice.sim.database import Connected
 from voice.sim.session_ledger import MemorySessionLedger, SessionDatabase
 from voice.store import Store, nodes
@@ -292,7 +280,7 @@ async def test_a_session_that_ended_is_taken_up_only_while_something_is_left_to_
     done = replace(missed, pending=(), decisions=missed.decisions + 1)
     await bench.decides(missed, done, node="b", epoch=2)
     assert await bench.claims("c") == []
-    assert [item.session for item in await bench.claims("c", session="one")] == [done]
+    assert [item.session for item in await bench.claims("c", only="one")] == [done]
 
 
 async def begun_by_no_node(bench: Bench) -> Any:

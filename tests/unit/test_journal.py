@@ -15,10 +15,11 @@ from sqlalchemy import Connection, text
 
 from voice.errors import StoreUnavailable
 from voice.escalation.engine import begin
-from voice.escalation.ledger import Decided, Fence, Opening, PlanText
+from voice.escalation.ledger import Decided, Opening, PlanText
 from voice.escalation.state import Facts, Note, State
 from voice.incidents.kinds import Kind
 from voice.journal import RETRY_SECONDS, Journal
+from voice.owned.ledger import Fence
 from voice.sim.loop import virtually
 from voice.store import incidents as rows
 from voice.store.escalations import SqlLedger

@@ -30,8 +30,9 @@ from ivr.session import (
     TellLate,
     Warn,
 )
-from voice.check_in.live import Live, Orders
+from voice.check_in.live import Live
 from voice.journal import Journal
+from voice.owned.live import Orders
 
 log = structlog.get_logger(__name__)
 
@@ -93,7 +94,7 @@ class Delivery:
         """Told when nothing of a session waits here any more."""
         self.closed = False
 
-    def order(self, live: Live, orders: Orders) -> None:
+    def order(self, live: Live, orders: Orders[Command]) -> None:
         """Carry out the commands of a decision after those of the decisions before it."""
         live.orders.append(orders)
         if not live.delivering:
@@ -177,7 +178,7 @@ class Delivery:
             case TellLate():
                 return self._hands.tell_late(session, command)
 
-    async def _until_written(self, orders: Orders) -> None:
+    async def _until_written(self, orders: Orders[Command]) -> None:
         written = orders.written
         if written is None or written.done():
             return

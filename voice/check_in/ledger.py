@@ -1,38 +1,23 @@
 """What the store keeps of sessions, and who may write them.
 
-As with escalations, a session has one owner at a time: a node, with an epoch that grows each time the session changes
-hands. Every write names both, and is refused (`Fenced`) once another node has taken the session up. The lease by which
-a node is known to live is the one that the escalations hold (`voice.escalation.ownership`); here it is only looked at.
+A session has one owner at a time (`voice.owned.ledger`). The lease by which a node is known to live is the one that the
+escalations hold (`voice.escalation.ownership`); here it is only looked at.
 
 `voice.store.sessions` has it in SQL, `voice.sim.session_ledger` in memory, under one contract suite.
 """
 
 import json
-from asyncio import Future
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol, TypeVar, get_args
+from typing import Any, Protocol, get_args
 
 from pydantic import TypeAdapter
 from sqlalchemy import Connection
 
 from ivr.session import Event, Note, Session
-
-T = TypeVar("T")
-
-NOBODY = ""
-"""Whose a session is that a process began which is no node: the command line, say. The next node that looks takes it
-up, in epoch 1."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fence:
-    """Who writes: true only as long as nobody else has taken the session up."""
-
-    session: str
-    node: str
-    epoch: int
+from voice.owned import ledger as owned
+from voice.owned.ledger import NOBODY, Fence
 
 
 def unclaimed(session: str) -> Fence:
@@ -93,23 +78,6 @@ class Left:
     """The node that has the session has read it, and what follows from it is written."""
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """Which sessions a node wants to take up."""
-
-    node: str
-    at: datetime
-    known: Collection[str] = ()
-    """Those that this process has."""
-    own: bool = False
-    """Also those that the store holds for this node's and this process does not have."""
-    orphans: bool = True
-    """Those whose node's lease is over, and those that no node has had yet."""
-    session: str | None = None
-    """This one only, and also if it has ended."""
-    limit: int = 200
-
-
 class Rows(Protocol):
     """What any process on the store may do with sessions. Functions take the connection of the transaction they are
     part of."""
@@ -138,56 +106,15 @@ class Rows(Protocol):
         ...
 
 
-class Ledger(Rows, Protocol):
+class Ledger(Rows, owned.Ledger[Claimed, Letter, Decided], Protocol):
     """The sessions of all nodes, in one store."""
-
-    @property
-    def sole(self) -> bool:
-        """Whether no other process can use this store."""
-        ...
-
-    def run(self, transaction: Callable[[Connection], T]) -> "Future[T]":
-        """Run a function as one transaction, outside the journal: it fails when the store is away."""
-        ...
-
-    def read(self, function: Callable[[Connection], T]) -> "Future[T]": ...
-
-    # -- one session --
-
-    def record(self, connection: Connection, decided: Decided) -> None:
-        """Write a decision: state and log. Writing it again changes nothing.
-
-        Raises `Fenced` when another node has the session; `OutOfOrder` when the decision before it is not there.
-        """
-        ...
 
     def existing(self, connection: Connection, ids: Collection[str]) -> set[str]:
         """Which of these sessions were ever begun, be it as a letter to one that was open (`open`)."""
         ...
 
-    # -- nodes --
-
     def lives(self, connection: Connection, node: str, at: datetime) -> bool:
         """Whether the lease of this node holds: else others may be taking up what it has."""
-        ...
-
-    def fences(self, connection: Connection, sessions: Collection[str]) -> dict[str, Fence]:
-        """Who may write these sessions; those that are not in the store are left out."""
-        ...
-
-    def claim(self, connection: Connection, claim: Claim) -> list[Claimed]:
-        """Take up sessions that nobody has: those that are open, and those with something left to do. The one that is
-        due first comes first."""
-        ...
-
-    # -- the inbox --
-
-    def letters(self, connection: Connection, node: str, at: datetime) -> list[Letter]:
-        """What was left for this node and is not answered yet, oldest first."""
-        ...
-
-    def answered(self, connection: Connection, letters: Collection[str], at: datetime) -> None:
-        """Take letters out of the inbox."""
         ...
 
 

@@ -1,10 +1,7 @@
-"""The shell around the schedule: what it decides happens, once, whatever crashes in between.
+"""The shell around the schedule (`voice.owned.shell`), and what is found when it dies.
 
-*Memory first.* The node that owns a session has it in memory and decides there at once; the decision is posted to the
-journal in the same breath. A store that is slow or away delays no call by more than two seconds.
-
-*Written before done.* A command is carried out when its decision is durable (`delivery`). The process may die between
-any two lines here:
+A command is carried out when its decision is durable (`delivery`), and no call waits for that by more than two seconds.
+The process may die between any two lines here:
 
     it dies                                   whoever takes the session up finds          and so
     ────────────────────────────────────────  ──────────────────────────────────────────  ────────────────────────────
@@ -16,12 +13,8 @@ any two lines here:
     and before that is written                                                            once, then
     before a warning is sent                  the warning in `pending`                    it is sent, if still of use
 
-*Fenced.* Each write names owner and epoch. A node that was taken for dead, and is not, learns it from its next write:
-it stops ringing, and decides nothing for the session any more. What it hears later of a call it leaves in the inbox of
-whoever has the session now: a confirmation is never lost.
-
-*Deadlines* are times of day; timers stand on the loop's time (`SteadyClock`), so that a clock that is set moves none.
-Whoever takes a session up after the clock was set back waits no longer than its deadline was to last (`rebased`).
+A node that was taken for dead, and is not, stops ringing as soon as it learns that. What it hears later of a call it
+leaves in the inbox of whoever has the session now: a confirmation is never lost.
 """
 
 import asyncio
@@ -53,24 +46,23 @@ from ivr.session import (
     rebased,
 )
 from voice.check_in.delivery import Delivery, Hands, Spawn
-from voice.check_in.ledger import Claimed, Decided, Fence, Ledger, Letter, Opening
-from voice.check_in.live import Live, Orders, Unheard
-from voice.check_in.ownership import Callbacks, Ownership
+from voice.check_in.ledger import Claimed, Decided, Ledger, Letter, Opening
+from voice.check_in.live import Live, Unheard
+from voice.check_in.ownership import Ownership
 from voice.clock import SteadyClock
-from voice.escalation.live import Fate, telling
 from voice.journal import Journal
+from voice.owned.ledger import Fence
+from voice.owned.live import Orders, durable_orders
+from voice.owned.ownership import Callbacks
+from voice.owned.shell import Shell
 
 log = structlog.get_logger(__name__)
 
-HAIR = 2e-6
-"""Seconds after its deadline at which a timer fires: times of day count microseconds, and early is not due."""
 
-AGAIN = 1.0
-"""Seconds after which a deadline is tried again that the schedule did not answer with another one."""
-
-
-class CheckIns:
+class CheckIns(Shell[Live, Event, Decided]):
     """The sessions of this node: told what happens, it decides, writes, and has it carried out."""
+
+    _ledger: Ledger
 
     def __init__(
         self,
@@ -86,18 +78,11 @@ class CheckIns:
         name: Callable[[], str] = lambda: secrets.token_hex(16),
     ) -> None:
         """`clock`: one of its own. `on_session`: after each decision, before it is durable. `name`: a new name."""
-        self._ledger = ledger
-        self._journal = journal
-        self._clock = clock
-        self._node = node
+        super().__init__(ledger, journal, clock, node, Due())
         self._on_session = on_session
         self._name = name
-        self._live: dict[str, Live] = {}
         self._workers: dict[str, str] = {}
         """The open session of each worker."""
-        self._letters: set[str] = set()
-        """Letters whose answer is decided and perhaps not durable."""
-        self._closed = False
         callbacks = Callbacks(self._live.keys, self._take_up, self._compare, self._read)
         self._ownership = Ownership(ledger, node, lease_seconds, clock, callbacks)
         self._delivery = Delivery(
@@ -201,26 +186,16 @@ class CheckIns:
         await self._ownership.run()
 
     def close(self) -> None:
-        """Decide nothing more: what is open is left as it is, for whoever takes it up. Before its calls are ended."""
-        self._closed = self._delivery.closed = True
-        for live in self._live.values():
-            live.disarm()
+        """As of every shell. Before its calls are ended."""
+        super().close()
+        self._delivery.closed = True
 
     # -- deciding --
 
     def _tell(self, live: Live, event: Event, letter: str | None = None) -> None:
-        """One event at a time: what a decision brings about may tell of the next one at once."""
         if isinstance(event, Answered):
             live.answered.add(event.attempt)
-        live.events.append((event, letter))
-        if live.deciding:
-            return
-        live.deciding = True
-        try:
-            while live.events and not (live.gone or self._closed):
-                self._decide(live, *live.events.popleft())
-        finally:
-            live.deciding = False
+        super()._tell(live, event, letter)
 
     def _decide(self, live: Live, event: Event, letter: str | None) -> None:
         try:
@@ -247,23 +222,6 @@ class CheckIns:
             self._on_session(live.session)
         except Exception:
             log.exception("the service does not follow a session", session=live.id)
-
-    def _arm(self, live: Live, *, again: bool = False) -> None:
-        """Set the timer to the deadline. `again`: the deadline is there, and the schedule left it as it is."""
-        due, loop = live.session.wake_at, asyncio.get_running_loop()
-        if due is None or self._closed:
-            live.disarm()
-            return
-        when = max(self._clock.when(due) + HAIR, loop.time() + (AGAIN if again else 0.0))
-        if live.timer is not None and live.armed_for == when:
-            return
-        live.disarm()
-        live.armed_for = when
-        live.timer = loop.call_at(when, self._ring_out, live)
-
-    def _ring_out(self, live: Live) -> None:
-        live.timer = None
-        self._tell(live, Due())
 
     # -- writing --
 
@@ -305,30 +263,12 @@ class CheckIns:
             now = asyncio.get_running_loop().time()
             self._delivery.order(live, Orders(decision.commands, done, fate, now))
 
-    def _post(self, live: Live, decided: Decided, *, urgent: bool) -> tuple[asyncio.Future[bool], Fate]:
-        told, fate = telling(partial(self._ledger.record, decided=decided))
-        live.unwritten += 1
-        done = self._journal.post(told, urgent=urgent)
-        done.add_done_callback(partial(self._written, live, decided, fate))
-        return done, fate
+    def _is_written(self, live: Live, decided: Decided) -> None:
+        while live.unheard and live.unheard[0].decision <= decided.session.decisions:
+            live.unheard.popleft()
+        self._forget_if_over(live)
 
-    def _written(self, live: Live, decided: Decided, fate: Fate, done: asyncio.Future[bool]) -> None:
-        live.unwritten -= 1
-        if done.cancelled() or self._closed or live.gone:
-            return
-        if not done.result():
-            self._repair(live, decided)
-        elif fate.fenced:
-            self._lose(live)
-        else:
-            while live.unheard and live.unheard[0].decision <= decided.session.decisions:
-                live.unheard.popleft()
-            self._forget_if_over(live)
-
-    def _repair(self, live: Live, refused: Decided) -> None:
-        """The store refused a decision, which is a bug: what it would not take is left out, the state is kept."""
-        if live.unwritten or refused.previous is None:
-            return  # those behind it will be refused as well, for they build on it; and a repair is not repaired
+    def _make_up(self, live: Live) -> None:
         note = Note("log_gap", {"why": "the store refused an entry"})
         self._post(live, Decided(live.fence, None, live.session, (note,), self._clock.wall()), urgent=True)
 
@@ -351,11 +291,7 @@ class CheckIns:
             self._drop(live)
 
     def _drop(self, live: Live) -> None:
-        live.gone = True
-        live.disarm()
-        live.orders.clear()
-        if self._live.get(live.id) is live:
-            del self._live[live.id]
+        super()._drop(live)
         if self._workers.get(live.session.worker) == live.id:
             del self._workers[live.session.worker]
 
@@ -371,22 +307,12 @@ class CheckIns:
                 self._letters.discard(unheard.letter)  # it is still in the inbox
         self._ownership.doubt()
 
-    def _settle_clock(self) -> None:
-        """Nothing waits for a deadline: then the time of day may be what the machine says it is."""
-        if not self._live:
-            self._clock.settle()
-
-    def _compare(self, fences: dict[str, Fence]) -> None:
-        """Let go of what the store says is another node's. What is not in the store yet is ours."""
-        for session, fence in fences.items():
-            live = self._live.get(session)
-            if live is not None and live.fence != fence:
-                self._lose(live)
-
     # -- taking up --
 
-    def _take_up(self, claimed: Sequence[Claimed]) -> None:
+    async def _take_up(self, claimed: Sequence[Claimed]) -> None:
         """Go on with sessions whose process is gone."""
+        if orphaned := sum(item.epoch > 1 for item in claimed):
+            log.warning("sessions of check-ins taken up", sessions=orphaned)
         if self._closed:
             return
         self._settle_clock()
@@ -404,8 +330,7 @@ class CheckIns:
         else:
             self._tell(live, Due())
         if left := live.session.pending:
-            now = asyncio.get_running_loop().time()
-            self._delivery.order(live, Orders(left, None, Fate(), now))
+            self._delivery.order(live, durable_orders(left))
         self._arm(live)
 
     # -- the inbox --
@@ -427,9 +352,6 @@ class CheckIns:
                 self._answered(letter.id)
             else:
                 self._tell(live, letter.event, letter.id)
-
-    def _answered(self, letter: str) -> None:
-        self._journal.post(partial(self._ledger.answered, letters=[letter], at=self._clock.wall()))
 
 
 _OF_THIS_PROCESS = (Due, Answered, NotConfirmed, CallFailed, Lost, Done)

@@ -28,9 +28,10 @@ from voice.errors import EmergencyNumberRefused
 from voice.escalation.commands import CallEmergency, Cancel, Command, Ring
 from voice.escalation.events import EmergencyFailed, EmergencyIndeterminate, Event, Failed
 from voice.escalation.ledger import Ledger, key_of
-from voice.escalation.live import Fate, Live, Orders, telling
+from voice.escalation.live import Live
 from voice.escalation.state import Phase, State
 from voice.journal import Journal
+from voice.owned.live import Orders, telling
 
 log = structlog.get_logger(__name__)
 
@@ -90,7 +91,7 @@ class Delivery:
         self._idle = idle
         """Told when nothing of an escalation waits here any more."""
 
-    def order(self, live: Live, orders: Orders) -> None:
+    def order(self, live: Live, orders: Orders[Command]) -> None:
         """Carry out the commands of a decision after those of the decisions before it."""
         live.orders.append(orders)
         if not live.delivering:
@@ -115,7 +116,7 @@ class Delivery:
             live.delivering = False
             self._idle(live)
 
-    async def _begin(self, live: Live, orders: Orders, command: Command) -> None:
+    async def _begin(self, live: Live, orders: Orders[Command], command: Command) -> None:
         match command:
             case Ring() if live.state.leg(command.leg) is None:
                 pass  # somebody took it while this waited for the store
@@ -145,7 +146,7 @@ class Delivery:
             outcome = f"failed: {type(error).__name__}"
         self._finish(live, command, outcome)
 
-    async def _call_emergency(self, live: Live, orders: Orders, command: CallEmergency) -> None:
+    async def _call_emergency(self, live: Live, orders: Orders[Command], command: CallEmergency) -> None:
         if not await self._may_call(live, orders, command):
             return
         if not _wanted(live, command):
@@ -160,7 +161,7 @@ class Delivery:
             self._log_failure(live, command, error)
             self._report(live.id, EmergencyIndeterminate(command.call, type(error).__name__))
 
-    async def _may_call(self, live: Live, orders: Orders, command: CallEmergency) -> bool:
+    async def _may_call(self, live: Live, orders: Orders[Command], command: CallEmergency) -> bool:
         """Whether the incident is still this node's, written down as such; the patience may run out."""
         loop = asyncio.get_running_loop()
         begun = False
@@ -209,12 +210,7 @@ def _wanted(live: Live, command: CallEmergency) -> bool:
     return live.state.phase is not Phase.DONE and emergency.under_way and emergency.call == command.call
 
 
-def _is_written(orders: Orders) -> bool:
+def _is_written(orders: Orders[Command]) -> bool:
     """Whether the decision is known to be durable."""
     written = orders.written
     return written is None or (written.done() and not written.cancelled() and written.result())
-
-
-def durable_orders(commands: tuple[Command, ...], now: float) -> Orders:
-    """Commands that are in the store, found there by who took their incident up."""
-    return Orders(commands, None, Fate(), now)

@@ -1,21 +1,16 @@
 """What the store keeps of an escalation, and who may write it.
 
-An escalation has one owner at a time: a node, with an epoch that grows each time the incident changes hands. Every
-write names both, and the store refuses it (`Fenced`) once another node has taken the incident up: a node that was
-only slow, or cut off, can thus never overwrite what its successor decided.
-
-The functions of a ledger take the connection of the transaction that they are part of, as all of `voice.store` does;
-`voice.store.escalations` has them in SQL, `voice.sim.ledger` in memory, under one contract suite.
+An escalation has one owner at a time (`voice.owned.ledger`). `voice.store.escalations` has the ledger in SQL,
+`voice.sim.ledger` in memory, under one contract suite.
 """
 
 import json
-from asyncio import Future
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import cache
 from hashlib import sha256
-from typing import Any, Protocol, TypeVar, get_args
+from typing import Any, Protocol, get_args
 
 from pydantic import TypeAdapter
 from sqlalchemy import Connection
@@ -24,18 +19,9 @@ from config.plans import FrozenPlan
 from voice.escalation.commands import CallEmergency, Cancel, Command, Ring
 from voice.escalation.events import Event
 from voice.escalation.state import Change, Note, State
+from voice.owned import ledger as owned
+from voice.owned.ledger import Fence
 from voice.store.rows import IncidentRow
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Fence:
-    """Who writes: true only as long as nobody else has taken the incident up."""
-
-    incident: str
-    node: str
-    epoch: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,38 +115,8 @@ class Letter:
     """Whether its escalation is not over."""
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """Which escalations a node wants to take up."""
-
-    node: str
-    at: datetime
-    epoch: int | None = None
-    """Of the node, where several share the store: only who is the node now may take anything up."""
-    known: Collection[str] = ()
-    """Those that this process has."""
-    own: bool = False
-    """Also those that the store holds for this node's and this process does not have."""
-    orphans: bool = True
-    """Those whose node's lease is over."""
-    incident: str | None = None
-    """This one only, and also if it is over."""
-    limit: int = 200
-
-
-class Ledger(Protocol):
+class Ledger(owned.Ledger[Claimed, Letter, Decided], Protocol):
     """The escalations of all nodes, in one store."""
-
-    @property
-    def sole(self) -> bool:
-        """Whether no other process can use this store: then there are no leases, and no heartbeats."""
-        ...
-
-    def run(self, transaction: Callable[[Connection], T]) -> "Future[T]":
-        """Run a function as one transaction, outside the journal: it fails when the store is away."""
-        ...
-
-    def read(self, function: Callable[[Connection], T]) -> "Future[T]": ...
 
     # -- one escalation --
 
@@ -170,13 +126,6 @@ class Ledger(Protocol):
 
     def has_plan(self, connection: Connection, sha256: str) -> bool:
         """Whether this frozen plan is in the store."""
-        ...
-
-    def record(self, connection: Connection, decided: Decided) -> None:
-        """Write a decision: state, lifecycle, timeline, outbox. Writing it again changes nothing.
-
-        Raises `Fenced` when another node has the incident; `OutOfOrder` when the decision before it is not there.
-        """
         ...
 
     def begin(self, connection: Connection, fence: Fence, key: str, at: datetime) -> None:
@@ -207,30 +156,14 @@ class Ledger(Protocol):
         """End the lease at once, so that others need not wait for it to run out."""
         ...
 
-    def fences(self, connection: Connection, incidents: Collection[str]) -> dict[str, Fence]:
-        """Who may write these escalations; those that are not in the store are left out."""
-        ...
-
     def held(self, connection: Connection, node: str) -> list[str]:
         """The escalations of a node that are not over."""
-        ...
-
-    def claim(self, connection: Connection, claim: Claim) -> list[Claimed]:
-        """Take up escalations that nobody has, the most urgent first. Raises `Fenced` for an earlier process."""
         ...
 
     # -- the inbox --
 
     def leave(self, connection: Connection, letter: str, incident: str, event: Event, at: datetime) -> None:
         """Leave an event for whoever owns the incident, under a name of its own: leaving it again changes nothing."""
-        ...
-
-    def letters(self, connection: Connection, node: str, at: datetime) -> list[Letter]:
-        """What was left for this node and is not answered yet, oldest first."""
-        ...
-
-    def answered(self, connection: Connection, letters: Collection[str], at: datetime) -> None:
-        """Take letters out of the inbox."""
         ...
 
 

@@ -1,12 +1,7 @@
-"""The shell around the engine: what it decides happens, once, whatever crashes in between.
+"""The shell around the engine (`voice.owned.shell`), and what is found when it dies.
 
-*Memory first.* The node that owns an escalation has its state in memory and decides there at once; the decision is
-posted to the journal in the same breath, as one transaction: state, lifecycle, timeline, outbox. A store that is slow
-or away holds up no decision. Each write names its predecessor, so decisions come into the store in their order, each
-once, also when a commit succeeds whose answer is lost.
-
-*Written before done.* A command is carried out when its decision is durable (`delivery`), so that no phone rings for a
-state that nobody will remember. The process may die between any two lines here:
+No phone rings for a state that nobody will remember: a command is carried out when its decision is durable
+(`delivery`). The process may die between any two lines here:
 
     it dies                                   whoever takes the incident up finds          and so
     ────────────────────────────────────────  ───────────────────────────────────────────  ─────────────────────────
@@ -23,12 +18,9 @@ state that nobody will remember. The process may die between any two lines here:
 So the emergency call is never lost, for until it is `started` somebody places it; and never doubled, for once it is
 `started` nobody does, unless the engine decides so anew under another key. What the engine is told twice it ignores.
 
-*Fenced.* Each write names owner and epoch. A node that was taken for dead, and is not, learns it from its next write
-or heartbeat: it lets go of the incident, ends its legs, and decides nothing for it any more. Until then it may ring a
-phone that another node rings, too; it cannot place an emergency call, for `started` would be refused.
-
-*Deadlines.* `due_at` of the state is a time of day; the timer stands on the loop's time (`SteadyClock`). Whoever
-takes an incident up after the clock was set back waits no longer than the deadline was to last when it was made.
+A node that was taken for dead, and is not, learns it from its next write or heartbeat: it lets go of the incident, and
+ends its legs. Until then it may ring a phone that another node rings, too; it cannot place an emergency call, for
+`started` would be refused.
 """
 
 import asyncio
@@ -43,7 +35,7 @@ from sqlalchemy import Connection
 from config.plans import FrozenPlan
 from voice.clock import SteadyClock
 from voice.errors import StoreUnavailable
-from voice.escalation.delivery import Delivery, Hands, Spawn, durable_orders
+from voice.escalation.delivery import Delivery, Hands, Spawn
 from voice.escalation.engine import begin, decide
 from voice.escalation.events import (
     EmergencyAnswered,
@@ -55,31 +47,31 @@ from voice.escalation.events import (
     Reopened,
     Timer,
 )
-from voice.escalation.ledger import Claimed, Decided, Fence, Ledger, Letter, Opening, PlanText, sequence_of
-from voice.escalation.live import Fate, Live, Orders, telling
-from voice.escalation.ownership import Callbacks, Ownership
+from voice.escalation.ledger import Claimed, Decided, Ledger, Letter, Opening, PlanText, sequence_of
+from voice.escalation.live import Live
+from voice.escalation.ownership import Ownership
 from voice.escalation.plan_texts import Plans
 from voice.escalation.state import Change, Decision, Facts, Note, Phase, State
 from voice.escalation.taking_up import brought_forward, call_ended, died_with_the_process, left_undone
 from voice.journal import Journal
+from voice.owned.ledger import Fence
+from voice.owned.live import Orders, durable_orders
+from voice.owned.ownership import Callbacks
+from voice.owned.shell import Shell
 from voice.store.rows import IncidentRow
 
 log = structlog.get_logger(__name__)
 
 TakenUp = Sequence[tuple[IncidentRow, State, FrozenPlan]]
 
-HAIR = 2e-6
-"""Seconds after its deadline at which a timer fires: times of day count microseconds, and early is not due."""
-
-AGAIN = 1.0
-"""Seconds after which a deadline is tried again that the engine did not answer with another one."""
-
 REMEMBERED = 1000
 """Incidents of which it is remembered that another node took them up."""
 
 
-class Escalations:
+class Escalations(Shell[Live, Event, Decided]):
     """The escalations of this node: told what happens, it decides, writes, and has it carried out."""
+
+    _ledger: Ledger
 
     def __init__(
         self,
@@ -100,28 +92,21 @@ class Escalations:
 
         `on_lost`: another node has this one now. `on_state`, `on_change`: after each decision, before it is durable.
         """
-        self._ledger = ledger
-        self._journal = journal
-        self._clock = clock
-        self._spawn = spawn
-        self._node = node
+        super().__init__(ledger, journal, clock, node, Timer())
         self._on_take_up = on_take_up
         self._on_lost = on_lost
         self._on_state = on_state
         self._on_change = on_change
-        self._live: dict[str, Live] = {}
         self._plans = Plans()
         self._lost: dict[str, int] = {}
         """Incidents that another node has now, with the last decision of ours that it knows of."""
-        self._letters: set[str] = set()
-        """Letters whose answer is decided and perhaps not durable."""
-        self._closed = False
         self._ownership = Ownership(
             ledger,
             node,
             lease_seconds,
             clock,
-            Callbacks(self._live.keys, self._take_up, self._compare, self._lose_all, self._read),
+            Callbacks(self._live.keys, self._take_up, self._compare, self._read),
+            superseded=self._lose_all,
         )
         self._delivery = Delivery(
             ledger=ledger,
@@ -199,30 +184,12 @@ class Escalations:
         """
         await self._ownership.run()
 
-    def close(self) -> None:
-        """Decide nothing more: what is open is left as it is, for whoever takes it up."""
-        self._closed = True
-        for live in self._live.values():
-            live.disarm()
-
     async def retire(self) -> None:
         """`close`, and let other nodes take up at once what this one had. Raises `StoreUnavailable`."""
         self.close()
         await self._ownership.retire()
 
     # -- deciding --
-
-    def _tell(self, live: Live, event: Event, letter: str | None = None) -> None:
-        """One event at a time: what a decision brings about may tell of the next one at once."""
-        live.events.append((event, letter))
-        if live.deciding:
-            return
-        live.deciding = True
-        try:
-            while live.events and not (live.gone or self._closed):
-                self._decide(live, *live.events.popleft())
-        finally:
-            live.deciding = False
 
     def _decide(self, live: Live, event: Event, letter: str | None) -> None:
         try:
@@ -249,23 +216,6 @@ class Escalations:
         except Exception:
             log.exception("the service does not follow an escalation", incident=live.id)
 
-    def _arm(self, live: Live, *, again: bool = False) -> None:
-        """Set the timer to the deadline. `again`: the deadline is there, and the engine left it as it is."""
-        due, loop = live.state.due_at, asyncio.get_running_loop()
-        if due is None or self._closed:
-            live.disarm()
-            return
-        when = max(self._clock.when(due) + HAIR, loop.time() + (AGAIN if again else 0.0))
-        if live.timer is not None and live.armed_for == when:
-            return
-        live.disarm()
-        live.armed_for = when
-        live.timer = loop.call_at(when, self._ring_out, live)
-
-    def _ring_out(self, live: Live) -> None:
-        live.timer = None
-        self._tell(live, Timer())
-
     # -- writing --
 
     def _write(self, live: Live, before: State, decision: Decision, letter: str | None) -> None:
@@ -280,53 +230,28 @@ class Escalations:
             call_ended=call_ended(before, decision.state),
             inbox=letter,
         )
-        done, fate = self._post(live, decided)
+        # Somebody waits for commands, and for a change to be durable; notes may share another commit.
+        done, fate = self._post(live, decided, urgent=bool(decision.commands or decision.change))
         if decision.commands:
             now = asyncio.get_running_loop().time()
             self._delivery.order(live, Orders(decision.commands, done, fate, now))
 
-    def _post(self, live: Live, decided: Decided) -> tuple[asyncio.Future[bool], Fate]:
-        """Somebody waits for commands, and for a change to be durable; notes may share another commit."""
-        told, fate = telling(partial(self._ledger.record, decided=decided))
-        live.unwritten += 1
-        done = self._journal.post(told, urgent=bool(decided.commands or decided.change))
-        done.add_done_callback(partial(self._written, live, decided, fate))
-        return done, fate
+    def _is_written(self, live: Live, decided: Decided) -> None:
+        live.written = max(live.written, decided.state.decisions)
+        self._forget_if_over(live)
 
-    def _written(self, live: Live, decided: Decided, fate: Fate, done: asyncio.Future[bool]) -> None:
-        live.unwritten -= 1
-        if done.cancelled() or self._closed or live.gone:
-            return
-        if not done.result():
-            self._repair(live, decided)
-        elif fate.fenced:
-            self._lose(live)
-        else:
-            live.written = max(live.written, decided.state.decisions)
-            self._forget_if_over(live)
-
-    def _repair(self, live: Live, refused: Decided) -> None:
-        """The store refused a decision, which is a bug: what it would not take is left out, the state is kept."""
-        if live.unwritten or refused.previous is None:
-            return  # those behind it will be refused as well, for they build on it; and a repair is not repaired
+    def _make_up(self, live: Live) -> None:
         note = Note("timeline_gap", {"why": "the store refused an entry"})
-        self._post(live, Decided(live.fence, None, live.state, (), (note,), None, self._clock.wall()))
+        decided = Decided(live.fence, None, live.state, (), (note,), None, self._clock.wall())
+        self._post(live, decided, urgent=False)
 
     def _forget_if_over(self, live: Live) -> None:
         if live.state.phase is Phase.DONE and not (live.gone or live.unwritten or live.delivering or live.orders):
             self._drop(live)
 
-    def _drop(self, live: Live) -> None:
-        live.gone = True
-        live.disarm()
-        live.orders.clear()
-        if self._live.get(live.id) is live:
-            del self._live[live.id]
-
     # -- losing and taking up --
 
     def _lose(self, live: Live) -> None:
-        """Another node has it."""
         log.warning("an escalation is another node's now", incident=live.id)
         self._drop(live)
         self._lost[live.id] = live.written
@@ -336,21 +261,9 @@ class Escalations:
         self._on_lost(live.id)
         self._ownership.doubt()
 
-    def _settle_clock(self) -> None:
-        """Nothing waits for a deadline: then the time of day may be what the machine says it is."""
-        if not self._live:
-            self._clock.settle()
-
     def _lose_all(self) -> None:
         for live in list(self._live.values()):
             self._lose(live)
-
-    def _compare(self, fences: dict[str, Fence]) -> None:
-        """Let go of what the store says is another node's. What is not in the store yet is ours."""
-        for incident, fence in fences.items():
-            live = self._live.get(incident)
-            if live is not None and live.fence != fence:
-                self._lose(live)
 
     def _was_ours(self, incident: str, call: str) -> bool:
         """Whether another node has the incident now, and knows of this emergency call: then it is to hear of it."""
@@ -364,6 +277,7 @@ class Escalations:
 
     async def _take_up(self, claimed: Sequence[Claimed]) -> None:
         """Go on with escalations whose process is gone."""
+        log.warning("escalations taken up", incidents=[item.incident.id for item in claimed])
         self._settle_clock()
         pairs = [(item, self._revive(item)) for item in claimed]
         await self._tell_of([(item.incident, live.state, live.frozen) for item, live in pairs])
@@ -391,7 +305,7 @@ class Escalations:
         for event in died_with_the_process(item):
             self._tell(live, event)
         if left := left_undone(item):
-            self._delivery.order(live, durable_orders(left, asyncio.get_running_loop().time()))
+            self._delivery.order(live, durable_orders(left))
         self._arm(live)
 
     # -- the inbox --
@@ -412,13 +326,10 @@ class Escalations:
                 log.warning("a message for an escalation came too late", incident=letter.incident)
                 self._answered(letter.id)
 
-    def _answered(self, letter: str) -> None:
-        self._journal.post(partial(self._ledger.answered, letters=[letter], at=self._clock.wall()))
-
     async def _reopen(self, incident: str, event: Reopened, letter: str) -> None:
         """Somebody opens a resolved incident again: its escalation comes back into memory."""
         try:
-            await self._ownership.reopen(incident)
+            await self._ownership.fetch(incident)
         except StoreUnavailable:
             self._letters.discard(letter)  # it is read again
             raise

@@ -19,10 +19,11 @@ from config.plans import FrozenPlan
 from voice.clock import Clock, SteadyClock
 from voice.errors import Fenced
 from voice.escalation.commands import Command
-from voice.escalation.ledger import Fence, key_of
+from voice.escalation.ledger import key_of
 from voice.escalation.runner import Escalations, TakenUp
 from voice.escalation.state import Change, Facts, State
 from voice.journal import Journal
+from voice.owned.ledger import Fence
 from voice.sim.database import Connected, Database
 from voice.sim.ledger import MemoryLedger
 from voice.sim.loop import virtual_loop
@@ -181,6 +182,6 @@ class _SeenLedger(MemoryLedger):
 
     def begin(self, connection: Any, fence: Fence, key: str, at: datetime) -> None:
         super().begin(connection, fence, key, at)
-        row = connection.escalations[fence.incident]
+        row = connection.escalations[fence.name]
         if (row.owner, row.epoch) == (fence.node, fence.epoch):
-            self._begun.add((fence.incident, key))
+            self._begun.add((fence.name, key))

@@ -11,10 +11,8 @@ from voice.escalation.commands import CallEmergency
 from voice.escalation.events import Event
 from voice.escalation.ledger import (
     Beat,
-    Claim,
     Claimed,
     Decided,
-    Fence,
     Letter,
     Opening,
     PlanText,
@@ -28,6 +26,7 @@ from voice.escalation.ledger import (
 )
 from voice.escalation.state import Note, Phase, State
 from voice.incidents import lifecycle
+from voice.owned.ledger import NOBODY, Claim, Fence
 from voice.sim.database import Connected, Escalation, Node, Order, Post, Tables
 
 T = TypeVar("T")
@@ -57,11 +56,11 @@ class MemoryLedger:
         plan, fence, state = opening.plan, opening.fence, opening.state
         if opening.new_plan:
             t.add(t.plans, plan.sha256, plan.content)
-        if plan.sha256 not in t.plans or fence.incident not in t.incidents:
-            raise UnknownIncident(f"there is no incident {fence.incident} or no such plan")
+        if plan.sha256 not in t.plans or fence.name not in t.incidents:
+            raise UnknownIncident(f"there is no incident {fence.name} or no such plan")
         row = Escalation(plan.sha256, state, fence.node, fence.epoch)
-        if t.add(t.escalations, fence.incident, row):
-            t.note(fence.incident, *opening.notes)
+        if t.add(t.escalations, fence.name, row):
+            t.note(fence.name, *opening.notes)
 
     def has_plan(self, connection: Any, sha256: str) -> bool:
         t: Tables = connection
@@ -74,20 +73,20 @@ class MemoryLedger:
         if row.state.decisions >= state.decisions:
             return
         if decided.previous not in (None, row.state.decisions):
-            raise OutOfOrder(f"{fence.incident}: decision {decided.previous} is not written yet")
-        t.put(t.escalations, fence.incident, replace(row, state=state))
+            raise OutOfOrder(f"{fence.name}: decision {decided.previous} is not written yet")
+        t.put(t.escalations, fence.name, replace(row, state=state))
         if decided.change is not None:
             self._change(t, decided)
-        t.note(fence.incident, *decided.notes)
+        t.note(fence.name, *decided.notes)
         for command in decided.commands:
             key = key_of(command)
             if key is not None:
                 pending = "pending" if survives(command) else "done"
                 outcome = None if survives(command) else "ends with its process"
                 order = Order(command_text(command), type(command).__name__, pending, outcome)
-                t.add(t.outbox, _place(fence.incident, key), order)
+                t.add(t.outbox, _place(fence.name, key), order)
         if decided.call_ended is not None:
-            _end(t, fence.incident, *decided.call_ended)
+            _end(t, fence.name, *decided.call_ended)
         if decided.inbox is not None:
             self.answered(t, [decided.inbox], decided.at)
 
@@ -95,7 +94,7 @@ class MemoryLedger:
         change = decided.change
         if change is None:
             return
-        row = t.incidents[decided.fence.incident]
+        row = t.incidents[decided.fence.name]
         try:
             kind = lifecycle.transition(row.state, change.to, change.reason)
         except LifecycleError as error:
@@ -107,20 +106,20 @@ class MemoryLedger:
     def begin(self, connection: Any, fence: Fence, key: str, at: datetime) -> None:
         t: Tables = connection
         _held(t, fence)
-        order = t.outbox.get(_place(fence.incident, key))
+        order = t.outbox.get(_place(fence.name, key))
         if order is None:
-            raise OutOfOrder(f"{fence.incident} has no command {key} yet")
+            raise OutOfOrder(f"{fence.name} has no command {key} yet")
         if order.state != "done":
-            t.put(t.outbox, _place(fence.incident, key), replace(order, state="started"))
+            t.put(t.outbox, _place(fence.name, key), replace(order, state="started"))
 
     def finish(self, connection: Any, fence: Fence, key: str, outcome: str, at: datetime) -> None:
         t: Tables = connection
-        order = t.outbox.get(_place(fence.incident, key))
+        order = t.outbox.get(_place(fence.name, key))
         if order is None or order.kind == CallEmergency.__name__:
             _held(t, fence)
         if order is None:
-            raise OutOfOrder(f"{fence.incident} has no command {key} yet")
-        _end(t, fence.incident, key, outcome)
+            raise OutOfOrder(f"{fence.name} has no command {key} yet")
+        _end(t, fence.name, key, outcome)
 
     # -- nodes --
 
@@ -143,10 +142,10 @@ class MemoryLedger:
         if node in t.nodes and t.nodes[node].epoch == epoch:
             t.put(t.nodes, node, Node(epoch, t.now(at)))
 
-    def fences(self, connection: Any, incidents: Collection[str]) -> dict[str, Fence]:
+    def fences(self, connection: Any, names: Collection[str]) -> dict[str, Fence]:
         t: Tables = connection
-        found = [(name, t.escalations[name]) for name in incidents if name in t.escalations]
-        return {name: Fence(name, row.owner or "", row.epoch) for name, row in found}
+        found = [(name, t.escalations[name]) for name in names if name in t.escalations]
+        return {name: Fence(name, row.owner or NOBODY, row.epoch) for name, row in found}
 
     def held(self, connection: Any, node: str) -> list[str]:
         t: Tables = connection
@@ -176,11 +175,11 @@ class MemoryLedger:
 
     def _claimable(self, t: Tables, name: str, claim: Claim) -> bool:
         row = t.escalations[name]
-        which = name == claim.incident if claim.incident is not None else row.state.phase is not Phase.DONE
+        which = name == claim.only if claim.only is not None else row.state.phase is not Phase.DONE
         return which and ((claim.own and row.owner == claim.node) or (claim.orphans and self._orphan(t, row, claim.at)))
 
     def _orphan(self, t: Tables, row: Escalation, at: datetime) -> bool:
-        owner = t.nodes.get(row.owner or "")
+        owner = t.nodes.get(row.owner or NOBODY)
         return self._sole or owner is None or owner.lease_until <= t.now(at)
 
     # -- the inbox --
@@ -205,11 +204,11 @@ class MemoryLedger:
 
 
 def _held(t: Tables, fence: Fence) -> Escalation:
-    row = t.escalations.get(fence.incident)
+    row = t.escalations.get(fence.name)
     if row is None:
-        raise UnknownIncident(f"there is no escalation of incident {fence.incident!r}")
+        raise UnknownIncident(f"there is no escalation of incident {fence.name!r}")
     if (row.owner, row.epoch) != (fence.node, fence.epoch):
-        raise Fenced(f"incident {fence.incident} is {row.owner}'s in epoch {row.epoch}")
+        raise Fenced(f"incident {fence.name} is {row.owner}'s in epoch {row.epoch}")
     return row
 
 

@@ -7,9 +7,10 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from ivr.session import Event, Note, Session
-from voice.check_in.ledger import NOBODY, Claim, Claimed, Decided, Fence, Left, Letter, Opening, event_text, read_event
+from voice.check_in.ledger import Claimed, Decided, Left, Letter, Opening, event_text, read_event
 from voice.clock import Clock
 from voice.errors import Fenced, OutOfOrder, UnknownSession
+from voice.owned.ledger import NOBODY, Claim, Fence
 from voice.sim.database import Connected, Database, Node, Tables
 
 T = TypeVar("T")
@@ -103,16 +104,16 @@ class MemorySessionLedger:
     def record(self, connection: Any, decided: Decided) -> None:
         t: SessionTables = connection
         fence, session = decided.fence, decided.session
-        row = t.sessions.get(fence.session)
+        row = t.sessions.get(fence.name)
         if row is None:
-            raise UnknownSession(f"there is no session {fence.session!r}")
+            raise UnknownSession(f"there is no session {fence.name!r}")
         if (row.owner, row.epoch) != (fence.node, fence.epoch):
-            raise Fenced(f"session {fence.session} is {row.owner}'s in epoch {row.epoch}")
+            raise Fenced(f"session {fence.name} is {row.owner}'s in epoch {row.epoch}")
         if row.session.decisions >= session.decisions:
             return
         if decided.previous not in (None, row.session.decisions):
-            raise OutOfOrder(f"session {fence.session}: decision {decided.previous} is not written yet")
-        t.put(t.sessions, fence.session, replace(row, session=session))
+            raise OutOfOrder(f"session {fence.name}: decision {decided.previous} is not written yet")
+        t.put(t.sessions, fence.name, replace(row, session=session))
         _note(t, session.id, decided.notes)
         if decided.letter is not None:
             self.answered(t, [decided.letter], decided.at)
@@ -133,9 +134,9 @@ class MemorySessionLedger:
         t: SessionTables = connection
         return t.lives(node, at)
 
-    def fences(self, connection: Any, sessions: Collection[str]) -> dict[str, Fence]:
+    def fences(self, connection: Any, names: Collection[str]) -> dict[str, Fence]:
         t: SessionTables = connection
-        found = [(id, t.sessions[id]) for id in sessions if id in t.sessions]
+        found = [(id, t.sessions[id]) for id in names if id in t.sessions]
         return {id: Fence(id, row.owner or NOBODY, row.epoch) for id, row in found}
 
     def claim(self, connection: Any, claim: Claim) -> list[Claimed]:
@@ -150,7 +151,7 @@ class MemorySessionLedger:
         return Claimed(Session.from_json(row.session.to_json()), row.epoch)
 
     def _claimable(self, t: SessionTables, id: str, row: Row, claim: Claim) -> bool:
-        which = id == claim.session if claim.session is not None else row.kept
+        which = id == claim.only if claim.only is not None else row.kept
         ours = claim.own and row.owner == claim.node
         return which and (ours or (claim.orphans and self._orphan(t, row, claim.at)))
 

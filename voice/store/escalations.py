@@ -31,10 +31,8 @@ from voice.escalation.commands import CallEmergency, Command
 from voice.escalation.events import Event
 from voice.escalation.ledger import (
     Beat,
-    Claim,
     Claimed,
     Decided,
-    Fence,
     Letter,
     Opening,
     PlanText,
@@ -47,6 +45,7 @@ from voice.escalation.ledger import (
     survives,
 )
 from voice.escalation.state import Change, Note, Phase, State
+from voice.owned.ledger import NOBODY, Claim, Fence
 from voice.store import incidents as rows
 from voice.store import nodes, schema
 from voice.store.store import Store
@@ -157,7 +156,7 @@ class SqlLedger:
         added = connection.execute(
             _ADD_ESCALATION[connection.dialect.name],
             {
-                "incident_id": fence.incident,
+                "incident_id": fence.name,
                 "plan": plan.sha256,
                 "state": state.to_json(),
                 "version": state.decisions,
@@ -168,7 +167,7 @@ class SqlLedger:
             },
         )
         if added.rowcount:
-            _note(connection, fence.incident, opening.notes, opening.at)
+            _note(connection, fence.name, opening.notes, opening.at)
 
     def has_plan(self, connection: Connection, sha256: str) -> bool:
         """See `Ledger`."""
@@ -178,7 +177,7 @@ class SqlLedger:
         """See `Ledger`."""
         if not _advance(connection, decided):
             return  # it is written already
-        incident, at = decided.fence.incident, decided.at
+        incident, at = decided.fence.name, decided.at
         if decided.change is not None:
             _change(connection, incident, decided.change, at)
         _note(connection, incident, decided.notes, at)
@@ -194,19 +193,19 @@ class SqlLedger:
     def begin(self, connection: Connection, fence: Fence, key: str, at: datetime) -> None:
         """See `Ledger`."""
         _hold(connection, fence)
-        if connection.execute(_BEGIN, _named(fence.incident, key) | {"at": at}).rowcount:
+        if connection.execute(_BEGIN, _named(fence.name, key) | {"at": at}).rowcount:
             return
-        if connection.execute(_THERE, _named(fence.incident, key)).first() is None:
-            raise OutOfOrder(f"incident {fence.incident} has no command {key} yet")
+        if connection.execute(_THERE, _named(fence.name, key)).first() is None:
+            raise OutOfOrder(f"incident {fence.name} has no command {key} yet")
 
     def finish(self, connection: Connection, fence: Fence, key: str, outcome: str, at: datetime) -> None:
         """See `Ledger`."""
-        values = _named(fence.incident, key) | {"what": outcome, "at": at}
+        values = _named(fence.name, key) | {"what": outcome, "at": at}
         if connection.execute(_FINISH_OTHERS, values).rowcount:
             return
         _hold(connection, fence)
         if not connection.execute(_FINISH, values).rowcount:
-            raise OutOfOrder(f"incident {fence.incident} has no command {key} yet")
+            raise OutOfOrder(f"incident {fence.name} has no command {key} yet")
 
     # -- nodes --
 
@@ -224,11 +223,11 @@ class SqlLedger:
         """See `Ledger`."""
         nodes.renew(connection, nodes.Node(node, epoch, 0), at, 0.0)
 
-    def fences(self, connection: Connection, incidents: Collection[str]) -> dict[str, Fence]:
+    def fences(self, connection: Connection, names: Collection[str]) -> dict[str, Fence]:
         """See `Ledger`."""
         columns = (_ESCALATIONS.c.incident_id, _ESCALATIONS.c.owner, _ESCALATIONS.c.epoch)
-        found = connection.execute(select(*columns).where(_ESCALATIONS.c.incident_id.in_(incidents)))
-        return {row.incident_id: Fence(row.incident_id, row.owner or "", row.epoch) for row in found}
+        found = connection.execute(select(*columns).where(_ESCALATIONS.c.incident_id.in_(names)))
+        return {row.incident_id: Fence(row.incident_id, row.owner or NOBODY, row.epoch) for row in found}
 
     def held(self, connection: Connection, node: str) -> list[str]:
         """See `Ledger`."""
@@ -256,8 +255,8 @@ class SqlLedger:
         if claim.orphans:
             whose.append(self._without_owner(connection, claim.at))
         which = _ESCALATIONS.c.phase != Phase.DONE.value
-        if claim.incident is not None:
-            which = _ESCALATIONS.c.incident_id == claim.incident
+        if claim.only is not None:
+            which = _ESCALATIONS.c.incident_id == claim.only
         incidents = schema.incidents
         query = (
             select(_ESCALATIONS)
@@ -347,17 +346,17 @@ def _advance(connection: Connection, decided: Decided) -> bool:
     if advanced.rowcount:
         return True
     if _hold(connection, fence) < state.decisions:
-        raise OutOfOrder(f"incident {fence.incident}: decision {decided.previous} is not written yet")
+        raise OutOfOrder(f"incident {fence.name}: decision {decided.previous} is not written yet")
     return False
 
 
 def _hold(connection: Connection, fence: Fence) -> int:
     """Keep the escalation until the transaction ends; returns the number of its last decision."""
-    row = connection.execute(_HELD_LOCKED, {"fenced_incident": fence.incident}).first()
+    row = connection.execute(_HELD_LOCKED, {"fenced_incident": fence.name}).first()
     if row is None:
-        raise UnknownIncident(f"there is no escalation of incident {fence.incident!r}")
+        raise UnknownIncident(f"there is no escalation of incident {fence.name!r}")
     if (row.owner, row.epoch) != (fence.node, fence.epoch):
-        raise Fenced(f"incident {fence.incident} is {row.owner}'s in epoch {row.epoch}")
+        raise Fenced(f"incident {fence.name} is {row.owner}'s in epoch {row.epoch}")
     return int(row.version)
 
 
@@ -409,7 +408,7 @@ def _named(incident: str, key: str) -> dict[str, Any]:
 
 
 def _fenced(fence: Fence) -> dict[str, Any]:
-    return {"fenced_incident": fence.incident, "fenced_node": fence.node, "fenced_epoch": fence.epoch}
+    return {"fenced_incident": fence.name, "fenced_node": fence.node, "fenced_epoch": fence.epoch}
 
 
 def _plans(connection: Connection, names: Collection[str]) -> dict[str, PlanText]:

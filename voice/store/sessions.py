@@ -15,8 +15,9 @@ from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, insert,
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ivr.session import Event, Note, Session
-from voice.check_in.ledger import NOBODY, Claim, Claimed, Decided, Fence, Left, Letter, Opening, event_text, read_event
+from voice.check_in.ledger import Claimed, Decided, Left, Letter, Opening, event_text, read_event
 from voice.errors import Fenced, OutOfOrder, UnknownSession
+from voice.owned.ledger import NOBODY, Claim, Fence
 from voice.store import schema
 from voice.store.nodes import database_now
 from voice.store.store import Store
@@ -183,10 +184,10 @@ class SqlSessionLedger(SqlSessionRows):
         """See `Ledger`."""
         return connection.execute(_alive(connection, at).where(_NODES.c.id == node)).first() is not None
 
-    def fences(self, connection: Connection, sessions: Collection[str]) -> dict[str, Fence]:
+    def fences(self, connection: Connection, names: Collection[str]) -> dict[str, Fence]:
         """See `Ledger`."""
         columns = (_SESSIONS.c.id, _SESSIONS.c.owner, _SESSIONS.c.epoch)
-        found = connection.execute(select(*columns).where(_SESSIONS.c.id.in_(sessions)))
+        found = connection.execute(select(*columns).where(_SESSIONS.c.id.in_(names)))
         return {row.id: Fence(row.id, row.owner or NOBODY, row.epoch) for row in found}
 
     def claim(self, connection: Connection, claim: Claim) -> list[Claimed]:
@@ -210,7 +211,7 @@ class SqlSessionLedger(SqlSessionRows):
             whose.append(_SESSIONS.c.owner == claim.node)
         if claim.orphans:
             whose.append(self._without_owner(connection, claim.at))
-        which = _SESSIONS.c.id == claim.session if claim.session is not None else _KEPT
+        which = _SESSIONS.c.id == claim.only if claim.only is not None else _KEPT
         return and_(which, or_(*whose))
 
     def _without_owner(self, connection: Connection, at: datetime) -> ColumnElement[bool]:
@@ -298,7 +299,7 @@ def _advance(connection: Connection, decided: Decided) -> bool:
     """Write the state; False when this decision, or one that builds on it, is there already."""
     fence, session = decided.fence, decided.session
     values = {
-        "fenced_session": fence.session,
+        "fenced_session": fence.name,
         "fenced_node": fence.node,
         "fenced_epoch": fence.epoch,
         "new_state": session.to_json(),
@@ -316,17 +317,17 @@ def _advance(connection: Connection, decided: Decided) -> bool:
     if advanced.rowcount:
         return True
     if _hold(connection, fence) < session.decisions:
-        raise OutOfOrder(f"session {fence.session}: decision {decided.previous} is not written yet")
+        raise OutOfOrder(f"session {fence.name}: decision {decided.previous} is not written yet")
     return False
 
 
 def _hold(connection: Connection, fence: Fence) -> int:
     """Keep the session until the transaction ends; returns the number of its last decision."""
-    row = connection.execute(_HELD, {"fenced_session": fence.session}).first()
+    row = connection.execute(_HELD, {"fenced_session": fence.name}).first()
     if row is None:
-        raise UnknownSession(f"there is no session {fence.session!r}")
+        raise UnknownSession(f"there is no session {fence.name!r}")
     if (row.owner, row.epoch) != (fence.node, fence.epoch):
-        raise Fenced(f"session {fence.session} is {row.owner}'s in epoch {row.epoch}")
+        raise Fenced(f"session {fence.name} is {row.owner}'s in epoch {row.epoch}")
     return int(row.version)
 
 

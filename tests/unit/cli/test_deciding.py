@@ -13,10 +13,11 @@ from voice.cli import deciding
 from voice.cli.main import main
 from voice.escalation.engine import begin
 from voice.escalation.events import Event, Reopened, Resolved, WorkerSafe
-from voice.escalation.ledger import Fence, Opening, PlanText
+from voice.escalation.ledger import Opening, PlanText
 from voice.escalation.state import Facts
 from voice.incidents.kinds import Kind
 from voice.incidents.lifecycle import Reason, State
+from voice.owned.ledger import Fence
 from voice.store import Store
 from voice.store import incidents as rows
 from voice.store.escalations import SqlLedger

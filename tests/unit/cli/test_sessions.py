@@ -15,13 +15,14 @@ import ivr.schedule
 from ivr.schedule import begin, decide
 from ivr.session import Confirmed, Due, Ended, Event, How, NotConfirmed, Origin, Rules, Session
 from voice.check_in.delivery import Hands
-from voice.check_in.ledger import Decided, Fence, Opening
+from voice.check_in.ledger import Decided, Opening
 from voice.check_in.runner import CheckIns
 from voice.cli import asking, deciding
 from voice.cli.main import main
 from voice.cli.sessions import WORDS, said
 from voice.clock import SteadyClock, SystemClock
 from voice.journal import Journal
+from voice.owned.ledger import Fence
 from voice.store import Store
 from voice.store.sessions import LogEntry, SqlSessionLedger
 

@@ -13,10 +13,11 @@ from sqlalchemy import Connection, select
 from config.plans import Contact, FrozenPlan, Plan, Step
 from voice.errors import Fenced
 from voice.escalation.engine import begin
-from voice.escalation.ledger import Claim, Claimed, Decided, Fence, Opening, PlanText
+from voice.escalation.ledger import Claimed, Decided, Opening, PlanText
 from voice.escalation.state import Facts, Note
 from voice.incidents.kinds import Kind
 from voice.incidents.timeline import verify
+from voice.owned.ledger import Claim, Fence
 from voice.store import Store, schema
 from voice.store import incidents as rows
 from voice.store.escalations import SqlLedger
@@ -101,7 +102,7 @@ async def _hand_over_while_the_first_decides(name: str, ledgers: dict[str, SqlLe
 
     async def takes_over() -> Claimed:
         while True:  # a row that its owner is just writing is passed over, and found the next time
-            for found in await south.run(partial(south.claim, claim=Claim("south", AT, incident=name))):
+            for found in await south.run(partial(south.claim, claim=Claim("south", AT, only=name))):
                 return found
 
     written, found = await asyncio.gather(decides(), takes_over())
