@@ -55,8 +55,6 @@ class Facts:
     longitude: float | None = None
     uncertainty_m: float | None = None
     located_at: datetime | None = None
-    memo: str | None = None
-    """Recording id of an amber memo."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,9 @@ def test_a_state_of_an_older_version_is_read() -> None:
     talk = Conversation(plan(ring("contact:bob"))).opens()
     text = talk.state.to_json().replace('"departed":[],', '"gone":[1],')
     assert State.from_json(text) == talk.state
+    with_memo = talk.state.to_json().replace('"located_at":null', '"located_at":null,"memo":null')
+    assert "memo" in with_memo
+    assert State.from_json(with_memo) == talk.state, "as facts were before memos were found by their worker"
 
 
 def test_decisions_are_counted_and_name_what_they_command() -> None:
