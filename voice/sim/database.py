@@ -231,6 +231,24 @@ class Connected:
             self._at_point()
 
 
+class ConnectedLedger:
+    """What the ledgers in memory have in common. `sole`: no other process can use the database."""
+
+    def __init__(self, connected: Connected, *, sole: bool) -> None:
+        self._connected = connected
+        self._sole = sole
+
+    @property
+    def sole(self) -> bool:
+        return self._sole
+
+    def run(self, transaction: Callable[[Any], T]) -> "asyncio.Future[T]":
+        return self._connected.run(transaction)
+
+    def read(self, function: Callable[[Any], T]) -> "asyncio.Future[T]":
+        return self._connected.read(function)
+
+
 def _fail(answer: "asyncio.Future[Any]", error: Exception) -> None:
     if not answer.done():
         answer.set_exception(error)

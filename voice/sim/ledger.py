@@ -1,10 +1,9 @@
 """The ledger of escalations in memory. The contract suite holds it to what the SQL one does."""
 
-import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 from voice.errors import Fenced, LifecycleError, OutOfOrder, UnknownIncident
 from voice.escalation.commands import CallEmergency
@@ -27,27 +26,11 @@ from voice.escalation.ledger import (
 from voice.escalation.state import Note, Phase, State
 from voice.incidents import lifecycle
 from voice.owned.ledger import NOBODY, Claim, Fence
-from voice.sim.database import Connected, Escalation, Node, Order, Post, Tables
-
-T = TypeVar("T")
+from voice.sim.database import ConnectedLedger, Escalation, Node, Order, Post, Tables
 
 
-class MemoryLedger:
+class MemoryLedger(ConnectedLedger):
     """`voice.escalation.ledger.Ledger` on `Tables`, which stand for the connection."""
-
-    def __init__(self, connected: Connected, *, sole: bool) -> None:
-        self._connected = connected
-        self._sole = sole
-
-    @property
-    def sole(self) -> bool:
-        return self._sole
-
-    def run(self, transaction: Callable[[Any], T]) -> "asyncio.Future[T]":
-        return self._connected.run(transaction)
-
-    def read(self, function: Callable[[Any], T]) -> "asyncio.Future[T]":
-        return self._connected.read(function)
 
     # -- one escalation --
 

@@ -1,19 +1,16 @@
 """The ledger of sessions in memory. The contract suite holds it to what the SQL one does."""
 
-import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 from ivr.session import Event, Note, Session
 from voice.check_in.ledger import Claimed, Decided, Left, Letter, Opening, event_text, read_event
 from voice.clock import Clock
 from voice.errors import Fenced, OutOfOrder, UnknownSession
 from voice.owned.ledger import NOBODY, Claim, Fence
-from voice.sim.database import Connected, Database, Node, Tables
-
-T = TypeVar("T")
+from voice.sim.database import ConnectedLedger, Database, Node, Tables
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,22 +58,8 @@ class SessionDatabase(Database):
         self.tables: SessionTables = SessionTables(clock=clock)
 
 
-class MemorySessionLedger:
+class MemorySessionLedger(ConnectedLedger):
     """`voice.check_in.ledger.Ledger` on `SessionTables`, which stand for the connection."""
-
-    def __init__(self, connected: Connected, *, sole: bool) -> None:
-        self._connected = connected
-        self._sole = sole
-
-    @property
-    def sole(self) -> bool:
-        return self._sole
-
-    def run(self, transaction: Callable[[Any], T]) -> "asyncio.Future[T]":
-        return self._connected.run(transaction)
-
-    def read(self, function: Callable[[Any], T]) -> "asyncio.Future[T]":
-        return self._connected.read(function)
 
     # -- one session --
 

@@ -5,18 +5,15 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, and_, delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from voice.store import schema
+from voice.store.inserting import if_missing
 from voice.store.rows import IncidentRow
 from voice.store.text import storable
 
 _MEMOS = schema.memos
 _INCIDENTS = schema.incidents
-_KEEP = {
-    "sqlite": sqlite.insert(_MEMOS).on_conflict_do_nothing(index_elements=["id"]),
-    "postgresql": postgresql.insert(_MEMOS).on_conflict_do_nothing(index_elements=["id"]),
-}
+_KEEP = if_missing(_MEMOS, "id")
 
 
 @dataclass(frozen=True, slots=True)

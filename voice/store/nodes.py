@@ -7,9 +7,9 @@ each node has a slot, which becomes part of the names it gives (`voice.incidents
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Connection, and_, bindparam, func, insert, select, text, update
+from sqlalchemy import Connection, Select, and_, bindparam, func, insert, select, text, update
 
-from voice.errors import ConfigurationError
+from voice.errors import ConfigurationError, Fenced
 from voice.incidents.identifiers import SLOTS
 from voice.store import schema
 
@@ -74,6 +74,18 @@ def renew(connection: Connection, node: Node, now: datetime, lease_seconds: floa
     until = database_now(connection, now) + timedelta(seconds=lease_seconds)
     values = {"node_id": node.id, "node_epoch": node.epoch, "until": until}
     return connection.execute(_RENEW, values).rowcount == 1
+
+
+def alive(connection: Connection, at: datetime) -> Select[tuple[str]]:
+    """The names of nodes whose lease holds."""
+    return select(_NODES.c.id).where(_NODES.c.lease_until > database_now(connection, at))
+
+
+def hold(connection: Connection, node_id: str, epoch: int) -> None:
+    """Nobody else becomes the node until the transaction ends. Raises `Fenced` when somebody has."""
+    found = select(_NODES.c.epoch).where(_NODES.c.id == node_id).with_for_update(read=True)
+    if connection.execute(found).scalar() != epoch:
+        raise Fenced(f"another process is node {node_id} now")
 
 
 def _free_slot(connection: Connection, node_id: str, had: int | None, now: datetime) -> int:

@@ -6,6 +6,7 @@ from sqlalchemy import Connection, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from voice.store import schema
+from voice.store.inserting import if_missing
 
 PIN, DURESS = "pin", "duress"
 
@@ -18,10 +19,7 @@ _CHANGE = {
     )
     for dialect, add in (("sqlite", sqlite.insert(_CREDENTIALS)), ("postgresql", postgresql.insert(_CREDENTIALS)))
 }
-_FAIL = {
-    "sqlite": sqlite.insert(_FAILURES).on_conflict_do_nothing(index_elements=["id"]),
-    "postgresql": postgresql.insert(_FAILURES).on_conflict_do_nothing(index_elements=["id"]),
-}
+_FAIL = if_missing(_FAILURES, "id")
 
 
 def credentials(connection: Connection, worker: str) -> dict[str, str]:

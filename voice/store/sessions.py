@@ -1,81 +1,39 @@
-"""Sessions of check-ins, their log and their inbox: `voice.check_in.ledger` in SQL.
-
-Who checks its ownership locks the row of the session, and keeps it until its commit: so nobody takes the session up
-between the check and what hangs on it. SQLite has one writer at a time, which does the same.
-"""
+"""Sessions of check-ins, their log and their inbox: `voice.check_in.ledger` in SQL."""
 
 import json
-from asyncio import Future
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, insert, literal, or_, select, text, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, insert, or_, select, text
 
 from ivr.session import Event, Note, Session
 from voice.check_in.ledger import Claimed, Decided, Left, Letter, Opening, event_text, read_event
-from voice.errors import Fenced, OutOfOrder, UnknownSession
-from voice.owned.ledger import NOBODY, Claim, Fence
+from voice.errors import UnknownSession
+from voice.owned.ledger import NOBODY, Claim
 from voice.store import schema
-from voice.store.nodes import database_now
-from voice.store.store import Store
-
-T = TypeVar("T")
+from voice.store.inserting import if_missing
+from voice.store.nodes import alive
+from voice.store.owned import OwnedLedger, OwnedRows
 
 _SESSIONS = schema.sessions
 _LOG = schema.session_log
 _INBOX = schema.session_inbox
 _NODES = schema.nodes
 
-_ADD_SESSION = {
-    "sqlite": sqlite.insert(_SESSIONS).on_conflict_do_nothing(),
-    "postgresql": postgresql.insert(_SESSIONS).on_conflict_do_nothing(),
-}
+_OWNED = OwnedRows(
+    _SESSIONS,
+    _INBOX,
+    key="id",
+    of="session_id",
+    what="session",
+    unknown=UnknownSession,
+    kept=("state", "phase", "pending", "due_at", "started_at", "ends_at"),
+)
+_ADD_SESSION = if_missing(_SESSIONS)
 """Whichever stands in its way: itself, or another session of the worker that is open."""
-_ADD_LETTER = {
-    "sqlite": sqlite.insert(_INBOX).on_conflict_do_nothing(index_elements=["id"]),
-    "postgresql": postgresql.insert(_INBOX).on_conflict_do_nothing(index_elements=["id"]),
-}
-_OURS = and_(
-    _SESSIONS.c.id == bindparam("fenced_session"),
-    _SESSIONS.c.owner == bindparam("fenced_node"),
-    _SESSIONS.c.epoch == bindparam("fenced_epoch"),
-)
-_ADVANCE = (
-    update(_SESSIONS)
-    .where(_OURS)
-    .values(
-        state=bindparam("new_state"),
-        version=bindparam("new_version"),
-        phase=bindparam("new_phase"),
-        pending=bindparam("new_pending"),
-        due_at=bindparam("new_due"),
-        started_at=bindparam("new_start"),
-        ends_at=bindparam("new_end"),
-    )
-)
-_ADVANCE_IN_ORDER = _ADVANCE.where(_SESSIONS.c.version == bindparam("previous"))
-_ADVANCE_OVER_GAP = _ADVANCE.where(_SESSIONS.c.version < bindparam("new_version"))
-_HELD = select(_SESSIONS.c.owner, _SESSIONS.c.epoch, _SESSIONS.c.version)
-_HELD = _HELD.where(_SESSIONS.c.id == bindparam("fenced_session")).with_for_update()
 _LAST = select(func.max(_LOG.c.sequence)).where(_LOG.c.session_id == bindparam("of_session"))
-_ANSWER = update(_INBOX).where(_INBOX.c.id == bindparam("letter")).values(handled_at=bindparam("answered"))
-_LETTERS = (
-    select(_INBOX.c.id, _INBOX.c.session_id, _INBOX.c.event)
-    .join(_SESSIONS, _SESSIONS.c.id == _INBOX.c.session_id)
-    .where(_INBOX.c.handled_at.is_(None))
-    .order_by(_INBOX.c.at, _INBOX.c.id)
-)
-"""Asked for twice a second, so it is built once. In a store that one process has all of them are its own."""
-_LETTERS_OF = _LETTERS.where(
-    or_(
-        _SESSIONS.c.owner == bindparam("node"),
-        _SESSIONS.c.owner.is_(None),
-        _SESSIONS.c.owner.not_in(select(_NODES.c.id).where(_NODES.c.lease_until > bindparam("alive_at"))),
-    )
-)
 _KEPT: ColumnElement[bool] = text("(phase <> 'ended' OR pending > 0)")  # type: ignore[assignment]
 """Written out, not bound: else SQLite cannot know that the index on what is kept fits."""
 _IN_THE_WAY = select(_SESSIONS.c.id, _SESSIONS.c.owner, _SESSIONS.c.epoch).where(
@@ -102,17 +60,11 @@ class SqlSessionRows:
         fence, session = opening.fence, opening.session
         if part_of := self.left(connection, session.id):
             return part_of.session
-        row = {
+        row = _row(session) | {
             "id": session.id,
             "worker_id": session.worker,
             "origin": session.origin.value,
-            "state": session.to_json(),
             "version": session.decisions,
-            "phase": session.phase.value,
-            "pending": len(session.pending),
-            "due_at": session.due_at,
-            "started_at": session.started_at,
-            "ends_at": session.ends_at,
             "owner": fence.node or None,
             "epoch": fence.epoch,
         }
@@ -142,8 +94,7 @@ class SqlSessionRows:
     def leave(self, connection: Connection, letter: str, session: str, event: Event, at: datetime) -> None:
         """See `Rows`."""
         if connection.execute(select(_SESSIONS.c.id).where(_SESSIONS.c.id == session)).first() is not None:
-            values = {"id": letter, "session_id": session, "event": event_text(event), "at": at}
-            connection.execute(_ADD_LETTER[connection.dialect.name], values)
+            _OWNED.leave(connection, letter, session, event_text(event), at)
 
     def left(self, connection: Connection, letter: str) -> Left | None:
         """See `Rows`."""
@@ -151,30 +102,19 @@ class SqlSessionRows:
         return None if row is None else Left(row.session_id, row.handled_at is not None)
 
 
-class SqlSessionLedger(SqlSessionRows):
+class SqlSessionLedger(SqlSessionRows, OwnedLedger):
     """The sessions in a store. `sole`: no other process can use it."""
 
-    def __init__(self, store: Store, *, sole: bool) -> None:
-        self._store = store
-        self._sole = sole
-
-    @property
-    def sole(self) -> bool:
-        return self._sole
-
-    def run(self, transaction: Callable[[Connection], T]) -> "Future[T]":
-        return self._store.run(transaction)
-
-    def read(self, function: Callable[[Connection], T]) -> "Future[T]":
-        return self._store.read(function)
+    owned = _OWNED
 
     # -- one session --
 
     def record(self, connection: Connection, decided: Decided) -> None:
         """See `Ledger`."""
-        if not _advance(connection, decided):
+        session = decided.session
+        if not _OWNED.advance(connection, decided.fence, decided.previous, session.decisions, _row(session)):
             return  # it is written already
-        _note(connection, decided.session.id, decided.notes, decided.at)
+        _note(connection, session.id, decided.notes, decided.at)
         if decided.letter is not None:
             self.answered(connection, [decided.letter], decided.at)
 
@@ -182,17 +122,11 @@ class SqlSessionLedger(SqlSessionRows):
 
     def lives(self, connection: Connection, node: str, at: datetime) -> bool:
         """See `Ledger`."""
-        return connection.execute(_alive(connection, at).where(_NODES.c.id == node)).first() is not None
-
-    def fences(self, connection: Connection, names: Collection[str]) -> dict[str, Fence]:
-        """See `Ledger`."""
-        columns = (_SESSIONS.c.id, _SESSIONS.c.owner, _SESSIONS.c.epoch)
-        found = connection.execute(select(*columns).where(_SESSIONS.c.id.in_(names)))
-        return {row.id: Fence(row.id, row.owner or NOBODY, row.epoch) for row in found}
+        return connection.execute(alive(connection, at).where(_NODES.c.id == node)).first() is not None
 
     def claim(self, connection: Connection, claim: Claim) -> list[Claimed]:
         """See `Ledger`. Names are looked for first: of those that are known, only they are read."""
-        which = self._claimable(connection, claim)
+        which = _OWNED.claimable(connection, claim, sole=self.sole, kept=_KEPT)
         known = frozenset(claim.known)
         names = connection.execute(select(_SESSIONS.c.id).where(which).order_by(_SESSIONS.c.due_at, _SESSIONS.c.id))
         chosen = [name for name in names.scalars() if name not in known][: claim.limit]
@@ -201,37 +135,15 @@ class SqlSessionLedger(SqlSessionRows):
         locked = select(_SESSIONS).where(_SESSIONS.c.id.in_(chosen), which)
         locked = locked.order_by(_SESSIONS.c.due_at, _SESSIONS.c.id).with_for_update(skip_locked=True)
         found = connection.execute(locked).all()
-        taken = update(_SESSIONS).where(_SESSIONS.c.id.in_([row.id for row in found]))
-        connection.execute(taken.values(owner=claim.node, epoch=_SESSIONS.c.epoch + 1))
+        _OWNED.take(connection, claim.node, [row.id for row in found])
         return [Claimed(Session.from_json(row.state), row.epoch + 1) for row in found]
-
-    def _claimable(self, connection: Connection, claim: Claim) -> ColumnElement[bool]:
-        whose = []
-        if claim.own:
-            whose.append(_SESSIONS.c.owner == claim.node)
-        if claim.orphans:
-            whose.append(self._without_owner(connection, claim.at))
-        which = _SESSIONS.c.id == claim.only if claim.only is not None else _KEPT
-        return and_(which, or_(*whose))
-
-    def _without_owner(self, connection: Connection, at: datetime) -> ColumnElement[bool]:
-        if self.sole:
-            return literal(True)
-        return or_(_SESSIONS.c.owner.is_(None), _SESSIONS.c.owner.not_in(_alive(connection, at)))
 
     # -- the inbox --
 
     def letters(self, connection: Connection, node: str, at: datetime) -> list[Letter]:
         """See `Ledger`."""
-        if self.sole:
-            found = connection.execute(_LETTERS)
-        else:
-            found = connection.execute(_LETTERS_OF, {"node": node, "alive_at": database_now(connection, at)})
-        return [Letter(row.id, row.session_id, read_event(row.event)) for row in found]
-
-    def answered(self, connection: Connection, letters: Collection[str], at: datetime) -> None:
-        """See `Ledger`."""
-        connection.execute(_ANSWER, [{"letter": letter, "answered": at} for letter in letters])
+        found = _OWNED.letters(connection, node, at, sole=self.sole)
+        return [Letter(row.id, row.name, read_event(row.event)) for row in found]
 
 
 # -- for whoever asks --
@@ -290,45 +202,16 @@ def session_log(connection: Connection, id: str) -> list[LogEntry]:
 # -- parts --
 
 
-def _alive(connection: Connection, at: datetime) -> Any:
-    """The names of nodes whose lease holds."""
-    return select(_NODES.c.id).where(_NODES.c.lease_until > database_now(connection, at))
-
-
-def _advance(connection: Connection, decided: Decided) -> bool:
-    """Write the state; False when this decision, or one that builds on it, is there already."""
-    fence, session = decided.fence, decided.session
-    values = {
-        "fenced_session": fence.name,
-        "fenced_node": fence.node,
-        "fenced_epoch": fence.epoch,
-        "new_state": session.to_json(),
-        "new_version": session.decisions,
-        "new_phase": session.phase.value,
-        "new_pending": len(session.pending),
-        "new_due": session.due_at,
-        "new_start": session.started_at,
-        "new_end": session.ends_at,
+def _row(session: Session) -> dict[str, Any]:
+    """What each decision writes."""
+    return {
+        "state": session.to_json(),
+        "phase": session.phase.value,
+        "pending": len(session.pending),
+        "due_at": session.due_at,
+        "started_at": session.started_at,
+        "ends_at": session.ends_at,
     }
-    if decided.previous is None:
-        advanced = connection.execute(_ADVANCE_OVER_GAP, values)
-    else:
-        advanced = connection.execute(_ADVANCE_IN_ORDER, values | {"previous": decided.previous})
-    if advanced.rowcount:
-        return True
-    if _hold(connection, fence) < session.decisions:
-        raise OutOfOrder(f"session {fence.name}: decision {decided.previous} is not written yet")
-    return False
-
-
-def _hold(connection: Connection, fence: Fence) -> int:
-    """Keep the session until the transaction ends; returns the number of its last decision."""
-    row = connection.execute(_HELD, {"fenced_session": fence.name}).first()
-    if row is None:
-        raise UnknownSession(f"there is no session {fence.name!r}")
-    if (row.owner, row.epoch) != (fence.node, fence.epoch):
-        raise Fenced(f"session {fence.name} is {row.owner}'s in epoch {row.epoch}")
-    return int(row.version)
 
 
 def _note(connection: Connection, id: str, notes: Sequence[Note], at: datetime) -> None:
