@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+import structlog
 from hypothesis import settings
 
 from tests.postgres import PostgresServer
@@ -10,6 +11,13 @@ from tests.postgres import PostgresServer
 # A deadline would measure how busy the machine is.
 settings.register_profile("earshot", deadline=None)
 settings.load_profile("earshot")
+
+
+@pytest.fixture(autouse=True)
+def log_of_its_own() -> Iterator[None]:
+    """A test that runs a command sets up the log of its process, and the next one would capture nothing."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")
