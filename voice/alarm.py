@@ -52,7 +52,6 @@ AUTO_ANSWER = (
 class Desk:
     """What the story needs of the service."""
 
-    settings: Settings
     directory: Directory
     incidents: LiveIncidents
     escalations: Escalations
@@ -68,6 +67,11 @@ class Desk:
     """Where a device can be called now: its registered contacts, else what the configuration says."""
     spawn: Callable[[Coroutine[Any, Any, Any]], object]
     """Runs something beside the story, supervised."""
+
+    @property
+    def settings(self) -> Settings:
+        """Those that hold now."""
+        return self.directory.settings
 
 
 @dataclass(frozen=True, slots=True)

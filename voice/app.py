@@ -23,9 +23,10 @@ from voice.assembly import EscalationDesk
 from voice.call import Calls
 from voice.check_in_desk import CheckInDesk
 from voice.contacts import Contacts
-from voice.directory import Directory
+from voice.directory import Directory, Lookups
 from voice.errors import ConfigurationError, StoreUnavailable
 from voice.escalation.events import Resolved
+from voice.following import Following, Known, known_at_start
 from voice.http import HttpServer
 from voice.incidents.lifecycle import State
 from voice.interlock import Interlock
@@ -41,7 +42,7 @@ from voice.memos import Memos
 from voice.messages.links import PREFIX
 from voice.metrics import Metrics
 from voice.operators import Operators
-from voice.outside import Outside, enrolled, real, with_what_the_store_defines
+from voice.outside import Outside, enrolled, real
 from voice.ratelimit import RateLimit
 from voice.restart import TakenUp, announce, begin_missing, call_devices_back, mend_recordings, take_up
 from voice.rtp.transport import raise_file_limit
@@ -77,8 +78,8 @@ class Service:
 
     accepted_message_types: Sequence[str] = ()
 
-    def __init__(self, settings: Settings, outside: Outside) -> None:
-        self.settings = settings
+    def __init__(self, settings: Settings, outside: Outside, known: Known | None = None) -> None:
+        """`known`: where the settings come from; None: all of them from the file."""
         self.outside = outside
         self.metrics = Metrics()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -87,6 +88,14 @@ class Service:
         clock, rng = outside.clock, outside.random
 
         self.directory = Directory(settings)
+        self.following = Following(
+            known or Known(settings),
+            store=outside.store,
+            clock=clock,
+            use=self._use,
+            in_thread=outside.in_thread,
+            node=settings.node.name,
+        )
         self.journal = Journal(outside.store, on_fault=self._store_changed)
         self.media_clock = MediaClock(on_settle=outside.disk.attend)
         self.recorder = Recorder(settings.recordings.directory, outside.disk, clock)
@@ -142,7 +151,6 @@ class Service:
         self.escalation_desk = EscalationDesk(self, outside, sole=outside.sole)
         self.escalations = self.escalation_desk.escalations
         self.desk = Desk(
-            settings=settings,
             directory=self.directory,
             incidents=self.incidents,
             escalations=self.escalations,
@@ -184,6 +192,11 @@ class Service:
         )
         self._publish()
 
+    @property
+    def settings(self) -> Settings:
+        """Those that hold now; what needs a restart is as it was at the start."""
+        return self.directory.settings
+
     # -- life --
 
     async def start(self) -> None:
@@ -200,6 +213,7 @@ class Service:
         self.spawn(self.escalations.run())
         self.check_in_desk.start()
         self.spawn(self.memos.run())
+        self.spawn(self.following.run())
         if isinstance(speaker := self.outside.speech.speaker, CachedSpeaker):
             self.spawn(speaker.tidy())
         if self.outside.subscriptions is not None:
@@ -325,6 +339,11 @@ class Service:
     async def _call_back(self, incident: LiveIncident, actor: str) -> bool:
         return await call_back(incident, self.desk, asked_by=actor)
 
+    def _use(self, lookups: Lookups) -> None:
+        """Other definitions hold from now on."""
+        self.directory.use(lookups)
+        self.operators.follow(lookups.settings.operators)
+
     def heard(self, incident: LiveIncident, seconds: float) -> None:
         self.metrics.heard_seconds.observe(seconds)
 
@@ -339,6 +358,8 @@ class Service:
             wrong.append(f"store unavailable, {self.journal.backlog} writes wait")
         if self.outside.disk.fault:
             wrong.append(f"recordings not written: {self.outside.disk.fault}")
+        if self.following.trouble:
+            wrong.append(self.following.trouble)
         wrong += self.trunks.trouble
         return "; ".join(wrong) or None
 
@@ -357,6 +378,8 @@ class Service:
         watch(
             "earshot_webhooks_given_up", "Deliveries given up", lambda: self.webhooks.given_up if self.webhooks else 0
         )
+        watch("earshot_definition_versions", "Versions of definitions in the store", lambda: self.following.versions)
+        watch("earshot_definitions_refused", "Changes that are not used", lambda: self.following.refusals)
         watch("earshot_late_ticks", "Media ticks that came late", lambda: self.media_clock.late_ticks)
 
 
@@ -371,8 +394,8 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
         outside = real(settings, asyncio.get_running_loop())
         if not outside.sole:
             outside.identifiers = await enrolled(settings, outside)
-        settings = await with_what_the_store_defines(settings, outside)
-        service = Service(settings, outside)
+        settings, known = await known_at_start(settings, outside.store, outside.clock)
+        service = Service(settings, outside, known)
         http = _http_server(settings, service)
         _keep_the_collector_short()
         await service.start()
@@ -398,12 +421,23 @@ def _keep_the_collector_short() -> None:
     gc.set_threshold(young, middle, FULL_ROUNDS)
 
 
-async def serve(settings: Settings, *, ready: Callable[[Service], None] = lambda service: None) -> None:
-    """Run a service until it is told to stop (SIGINT, SIGTERM). Raises as `running` does."""
-    stopping = asyncio.Event()
+async def serve(
+    settings: Settings,
+    *,
+    read_again: Callable[[], Settings] | None = None,
+    ready: Callable[[Service], None] = lambda service: None,
+) -> None:
+    """Run a service until it is told to stop (SIGINT, SIGTERM). Raises as `running` does.
+
+    `read_again` gives the settings as the file has them when it is called (SIGHUP); None: there is no file.
+    """
+    stopping, changed = asyncio.Event(), asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, changed.set)
     async with running(settings) as service:
+        if read_again is not None:
+            service.spawn(_read_when_told(service.following, read_again, changed))
         if why := service.outside.speech.why_mute:
             log.warning("prompts are tones", why=why)
         ready(service)
@@ -411,10 +445,20 @@ async def serve(settings: Settings, *, ready: Callable[[Service], None] = lambda
         log.info("stopping")
 
 
-def run(settings: Settings) -> None:
+async def _read_when_told(following: Following, read: Callable[[], Settings], told: asyncio.Event) -> None:
+    while True:
+        await told.wait()
+        told.clear()
+        try:
+            await following.read_file(read)
+        except Exception:  # it can be told again
+            log.exception("the configuration file cannot be read again")
+
+
+def run(settings: Settings, read_again: Callable[[], Settings] | None = None) -> None:
     """`earshot serve`."""
     set_up_logging(level=settings.log.level, json=settings.log.json_lines, personal_data=settings.log.personal_data)
-    asyncio.run(serve(settings, ready=lambda service: _say_ready(settings)))
+    asyncio.run(serve(settings, read_again=read_again, ready=lambda service: _say_ready(service.settings)))
 
 
 def _say_ready(settings: Settings) -> None:

@@ -75,7 +75,7 @@ class EscalationDesk:
         service, outside = self._service, self._outside
         return ServiceHands(
             phone_tree=PhoneTree(
-                settings=service.settings,
+                settings=lambda: service.settings,
                 outbound=self.outbound,
                 legs=service.legs,
                 incident=service.incidents.get,

@@ -47,7 +47,7 @@ class CheckInDesk:
         self._raised: set[str] = set()
         """Causes of alarms that this process has raised: the store may be away."""
         self.memos: Memos = service.memos
-        self.notices = Notices(settings, outside.channels, outside.clock)
+        self.notices = Notices(lambda: service.settings, outside.channels, outside.clock)
         self.pins = Pins(outside.store, service.journal, outside.clock, self._hashing)
         self.check_ins = CheckIns(
             ledger=SqlSessionLedger(outside.store, sole=outside.sole),
@@ -59,7 +59,7 @@ class CheckInDesk:
             lease_seconds=settings.node.lease_seconds,
         )
         self.calls = WorkerCalls(
-            office=Office(settings, self.check_ins, self.pins, self.memos, service.desk),
+            office=Office(self.check_ins, self.pins, self.memos, service.desk),
             outbound=service.escalation_desk.outbound,
             legs=service.legs,
             voice=outside.speech.voice,

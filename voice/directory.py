@@ -1,4 +1,4 @@
-"""Who is calling: devices, workers, operators and trunks of the configuration, found by what a call says of itself.
+"""Who is calling: devices, workers, operators and trunks of the settings, found by what a call says of itself.
 
 Pure. The order of proof is `domain.md`'s: authenticated user, then the source of a live registration, then
 P-Asserted-Identity (RFC 3325, believed only from a trusted network), then From.
@@ -53,40 +53,56 @@ def normal_number(text: str) -> str:
 _SEPARATORS = str.maketrans("", "", " -.()/")
 
 
-class Directory:
-    """Look-ups over the settings, built once."""
+class Lookups:
+    """Tables over settings. Nothing in them changes, so that another thread may build them."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._devices = {d.username.lower(): d for d in settings.devices if d.username}
-        self._operators = {o.username.lower(): o for o in settings.operators if o.username}
-        self._workers = {w.id: w for w in settings.workers}
-        self._numbers: dict[str, Device] = {}
+        self.devices = {d.username.lower(): d for d in settings.devices if d.username}
+        self.operators = {o.username.lower(): o for o in settings.operators if o.username}
+        self.workers = {w.id: w for w in settings.workers}
+        self.numbers: dict[str, Device] = {}
         own = {d.worker: d for d in reversed(settings.devices) if d.worker}
         for worker in settings.workers:
             for number in worker.numbers:
                 if worker.id in own:
-                    self._numbers[normal_number(number)] = own[worker.id]
+                    self.numbers[normal_number(number)] = own[worker.id]
         for device in settings.devices:
             for number in device.numbers:
-                self._numbers[normal_number(number)] = device
-        self._check_in_numbers = {normal_number(number) for number in settings.check_in.numbers}
-        self._secrets = {d.username: d.password for d in settings.devices if d.username and d.password}
-        self._secrets |= {o.username: o.password for o in settings.operators if o.username and o.password}
+                self.numbers[normal_number(number)] = device
+        self.check_in_numbers = {normal_number(number) for number in settings.check_in.numbers}
+        self.secrets = {d.username: d.password for d in settings.devices if d.username and d.password}
+        self.secrets |= {o.username: o.password for o in settings.operators if o.username and o.password}
+
+
+class Directory:
+    """The settings that hold now, and who is who by them. Whoever keeps the directory follows what is changed."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._now = Lookups(settings)
+
+    def use(self, lookups: Lookups) -> None:
+        """From now on these hold, all at once."""
+        self._now = lookups
+
+    @property
+    def settings(self) -> Settings:
+        """Those that hold now. An incident that is open keeps what it has taken of earlier ones."""
+        return self._now.settings
 
     def secret(self, username: str) -> str | None:
         """The digest password of a device or an operator."""
-        return self._secrets.get(username)
+        return self._now.secrets.get(username)
 
     def may_register(self, username: str) -> bool:
         """Whether a user of this name exists and can prove itself."""
-        return username in self._secrets
+        return username in self._now.secrets
 
     def operator(self, username: str) -> Operator | None:
-        return self._operators.get(username.lower())
+        return self._now.operators.get(username.lower())
 
     def device(self, username: str) -> Device | None:
-        return self._devices.get(username.lower())
+        return self._now.devices.get(username.lower())
 
     def trusts(self, host: str) -> bool:
         """Whether a host lies in a trusted network, or in a network of a trunk."""
@@ -106,9 +122,9 @@ class Directory:
         trusted = self.trusts(claims.source)
         for proof, names in self._by_strength(claims, trusted):
             for name in names:
-                device = self.device(name) or self._numbers.get(normal_number(name))
+                device = self.device(name) or self._now.numbers.get(normal_number(name))
                 if device is not None:
-                    worker = self._workers.get(device.worker) if device.worker else None
+                    worker = self._now.workers.get(device.worker) if device.worker else None
                     return Caller(device, worker, proof, name)
         claimed = next((name for _, names in self._by_strength(claims, trusted) for name in names if name), "")
         return Caller(None, None, "none", claimed)
@@ -127,7 +143,7 @@ class Directory:
         """Whether a worker calls a number for check-ins. A device that does so raises an alarm: it must never speak."""
         dialled = normal_number(claims.dialled)
         names = (claims.from_user, claims.verified or "", claims.registered or "")
-        return dialled in self._check_in_numbers and not any(name and self.device(name) for name in names)
+        return dialled in self._now.check_in_numbers and not any(name and self.device(name) for name in names)
 
     def button(self, claims: Claims, caller: Caller) -> Button | None:
         """What a device's button does to the session of its worker. A claim alone does nothing: then it is an alarm."""

@@ -6,7 +6,7 @@ an operator can do once he listens in `listening_session.py`.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -48,6 +48,8 @@ class _Seat:
     ringing: asyncio.Task[None] | None = None
     rings_for: LiveIncident | None = None
     session: ListeningSession | None = None
+    retired: bool = False
+    """He is no operator any more."""
 
 
 class Operators:
@@ -71,9 +73,21 @@ class Operators:
         self._phones = phones
         self._hooks = hooks
         self._spawn = spawn
-        self._seats = {operator.id: _Seat(operator) for operator in settings.operators}
+        self._seats: dict[str, _Seat] = {}
         self._changed = asyncio.Event()
         self._stopped = False
+        self.follow(settings.operators)
+
+    def follow(self, operators: Iterable[Operator]) -> None:
+        """From now on these are the operators. Who is none any more is rung no more, and ends what he listens to."""
+        present = {operator.id: operator for operator in operators}
+        for id, operator in present.items():
+            self._seats.setdefault(id, _Seat(operator)).operator = operator
+        for id, seat in self._seats.items():
+            seat.retired = id not in present
+            if seat.retired and seat.ringing is not None:
+                seat.ringing.cancel()
+        self.wake()
 
     def stop(self) -> None:
         """Ring nobody any more: what waits is rung for at the next start."""
@@ -122,7 +136,7 @@ class Operators:
         return next_chance(waiting, now)
 
     def _is_free(self, seat: _Seat) -> bool:
-        return seat.session is None and seat.ringing is None and bool(self._phones(seat.operator))
+        return not seat.retired and seat.session is None and seat.ringing is None and bool(self._phones(seat.operator))
 
     def _waiting(self, incident: LiveIncident) -> Waiting:
         ringing = frozenset(s.operator.id for s in self._seats.values() if s.rings_for is incident)

@@ -10,12 +10,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-import structlog
-
 from config.models import Settings
 from voice.clock import Clock, SystemClock
 from voice.entropy import PooledRandom
-from voice.errors import ConfigurationError, StoreUnavailable
+from voice.errors import ConfigurationError
 from voice.incidents.identifiers import Identifiers
 from voice.media.disk import DiskThread, DiskWriter
 from voice.messages.channel import Channel
@@ -26,13 +24,10 @@ from voice.sip.tls import client_context, server_context
 from voice.sip.trace import Trace
 from voice.sip.transport import SocketTransport, Transport
 from voice.speaking import Speech, open_speech
-from voice.store import defining, definitions
 from voice.store.database import is_shared
 from voice.store.nodes import enroll
 from voice.store.store import Store
 from voice.webhooks import Subscriptions
-
-log = structlog.get_logger(__name__)
 
 InThread = Callable[[Callable[[], Any]], Coroutine[Any, Any, Any]]
 
@@ -106,17 +101,6 @@ def real(settings: Settings, loop: asyncio.AbstractEventLoop) -> Outside:
         sole=sole,
         trace=_trace(settings, clock),
     )
-
-
-async def with_what_the_store_defines(settings: Settings, outside: Outside) -> Settings:
-    """What the file defines is written down as a version; what the store defines besides is added."""
-    try:
-        await outside.store.run(partial(defining.keep_file, settings=settings, at=outside.clock.now()))
-        stored = await outside.store.read(definitions.definitions)
-    except StoreUnavailable as error:
-        log.error("only what the configuration file defines is known", why=str(error))
-        return settings
-    return definitions.merge(settings, stored, lambda line: log.warning("not used", why=line))
 
 
 async def enrolled(settings: Settings, outside: Outside) -> Identifiers:

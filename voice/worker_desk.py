@@ -48,11 +48,15 @@ _Method = Callable[Concatenate[D, P], Coroutine[Any, Any, T]]
 class Office:
     """What desks need of the service."""
 
-    settings: Settings
     check_ins: CheckIns
     pins: Pins
     memos: Memos
     alarms: Desk
+
+    @property
+    def settings(self) -> Settings:
+        """Those that hold now."""
+        return self.alarms.settings
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ said depends on nothing but the time and his settings: whoever watches the displ
 import asyncio
 import json
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cache
 from zoneinfo import ZoneInfo
@@ -42,9 +42,14 @@ class Notices:
     """Tells workers. What goes wrong is logged, without a name or a number, and raises nothing."""
 
     def __init__(
-        self, settings: Settings, channels: Mapping[str, Channel], clock: Clock, post: Poster | None = None
+        self,
+        settings: Callable[[], Settings],
+        channels: Mapping[str, Channel],
+        clock: Clock,
+        post: Poster | None = None,
     ) -> None:
-        """`channels`: by name, of which "sms" is used. `post`: None: each notice has a connection of its own."""
+        """`settings`: those that hold now. `channels`: by name, of which "sms" is used. `post`: None: each notice has a
+        connection of its own."""
         self._settings = settings
         self._channels = channels
         self._clock = clock
@@ -85,11 +90,11 @@ class Notices:
                 return
 
     def _message(self, worker: Worker, what: str, at: datetime, name: str, to: str) -> Message:
-        customer = self._settings.customer_of(None, worker) or NOBODY
+        customer = self._settings().customer_of(None, worker) or NOBODY
         language = worker.language or customer.language
         said = words(language).check_in
         text = said[what].format(time=_time(at, language, customer.timezone))
-        ours = self._settings.check_in.numbers
+        ours = self._settings().check_in.numbers
         if ours:
             text += " " + said[f"{what}_number"].format(number=ours[0])
         return Message(name, worker.id, to, said["subject"], text, language)
@@ -97,7 +102,8 @@ class Notices:
     # -- the hook --
 
     async def _hook(self, event: str, content: Mapping[str, str], name: str) -> None:
-        url, secret = self._settings.check_in.hook, self._settings.check_in.hook_secret
+        check_in = self._settings().check_in
+        url, secret = check_in.hook, check_in.hook_secret
         if url is None or secret is None:
             return
         body = json.dumps(content, separators=(",", ":")).encode()

@@ -11,6 +11,7 @@ from config.settings import Settings
 from ivr.session import Session
 from voice.check_in.requests import Asked, Requests
 from voice.cli.deciding import ourselves, wait_until, writing
+from voice.cli.defined import everything
 from voice.cli.planning import span
 from voice.cli.sessions import SHORT, clock, name_of
 from voice.escalation.phrases import duration
@@ -23,7 +24,7 @@ Ask = Callable[[Connection, Requests, datetime], Asked]
 
 
 def start(options: Namespace, settings_of: SettingsOf) -> int:
-    settings = settings_of(options)
+    settings = everything(options, settings_of)
     lasting, every = span(options.lasting), options.every and span(options.every).total_seconds()
 
     def ask(connection: Connection, requests: Requests, now: datetime) -> Asked:
@@ -46,14 +47,16 @@ def extend(options: Namespace, settings_of: SettingsOf) -> int:
     def ask(connection: Connection, requests: Requests, now: datetime) -> Asked:
         return requests.extend(connection, rows.named(connection, options.session).id, at=now, by=by, key=options.key)
 
-    return _ask(settings_of(options), ask, lambda asked, session: f"ends {clock(session.ends_at)}")
+    return _ask(everything(options, settings_of), ask, lambda asked, session: f"ends {clock(session.ends_at)}")
 
 
 def end(options: Namespace, settings_of: SettingsOf) -> int:
     def ask(connection: Connection, requests: Requests, now: datetime) -> Asked:
         return requests.end(connection, rows.named(connection, options.session).id, by=ourselves(), at=now)
 
-    return _ask(settings_of(options), ask, lambda asked, session: "has ended; alarms that are open stay open")
+    return _ask(
+        everything(options, settings_of), ask, lambda asked, session: "has ended; alarms that are open stay open"
+    )
 
 
 def _ask(settings: Settings, ask: Ask, done: Callable[[Asked, Session], str]) -> int:

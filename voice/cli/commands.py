@@ -15,6 +15,7 @@ from config.advice import advice
 from config.settings import Settings, load
 from voice.check_in import explaining
 from voice.cli import planning, playing, showing
+from voice.cli.defined import everything
 from voice.errors import ConfigurationError
 from voice.incidents.lifecycle import State
 from voice.incidents.timeline import verify as verify_chain
@@ -34,7 +35,7 @@ def serve(options: Namespace, settings_of: SettingsOf) -> int:
     settings = settings_of(options)
     from voice import app
 
-    app.run(settings)
+    app.run(settings, lambda: settings_of(options))
     return 0
 
 
@@ -62,7 +63,7 @@ def check_config(options: Namespace, settings_of: SettingsOf) -> int:
 
 
 def incidents(options: Namespace, settings_of: SettingsOf) -> int:
-    settings = settings_of(options)
+    settings = everything(options, settings_of)
     with reading(settings.store.url) as connection, connection.begin():
         found = rows.incidents(connection, options.limit, options.state)
     if options.json:
@@ -75,7 +76,7 @@ def incidents(options: Namespace, settings_of: SettingsOf) -> int:
 
 
 def incident(options: Namespace, settings_of: SettingsOf) -> int:
-    settings = settings_of(options)
+    settings = everything(options, settings_of)
     with reading(settings.store.url) as connection:
         if options.follow:
             return _follow(connection, options, settings)

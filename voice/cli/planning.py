@@ -18,6 +18,7 @@ from config.models import SPECIAL_KINDS
 from config.plans import DAYS, OPERATORS_ONLY, Contact, FrozenPlan
 from config.settings import Settings
 from voice.cli import showing
+from voice.cli.defined import everything
 from voice.errors import ConfigurationError
 from voice.escalation import holes
 from voice.escalation.absences import zone_of
@@ -115,7 +116,7 @@ def _kind(kind: Kind) -> str:
 
 def simulate(options: Namespace, settings_of: SettingsOf) -> int:
     """Play a plan in virtual time, and tell it as a table. Nothing is called and nothing is sent."""
-    settings = settings_of(options)
+    settings = everything(options, settings_of)
     frozen = _frozen(settings, options.plan, options.customer)
     zone = ZoneInfo(zone_of(frozen))
     named = [*options.busy, *([options.taken_by] if options.taken_by else [])]

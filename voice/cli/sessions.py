@@ -17,6 +17,7 @@ from rich.text import Text
 
 from config.settings import Settings
 from ivr.session import How, Origin, Phase, Session
+from voice.cli.defined import everything
 from voice.escalation.phrases import counted, duration
 from voice.incidents.timeline import timestamp
 from voice.store import sessions as rows
@@ -42,7 +43,7 @@ _MISSED = "bold red"
 
 
 def sessions(options: Namespace, settings_of: SettingsOf) -> int:
-    settings = settings_of(options)
+    settings = everything(options, settings_of)
     with reading(settings.store.url) as connection, connection.begin():
         found = rows.latest_sessions(connection, options.limit) if options.all else rows.open_sessions(connection)
     if options.json:
@@ -55,7 +56,7 @@ def sessions(options: Namespace, settings_of: SettingsOf) -> int:
 
 
 def session(options: Namespace, settings_of: SettingsOf) -> int:
-    settings = settings_of(options)
+    settings = everything(options, settings_of)
     with reading(settings.store.url) as connection, connection.begin():
         found = rows.named(connection, options.session)
         log = rows.session_log(connection, found.id) if options.log else []

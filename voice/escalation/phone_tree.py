@@ -82,7 +82,8 @@ class _Offer:
 class PhoneTree:
     """Rings contacts. Knows every call to a contact that is up, by incident and by the engine's name of the leg."""
 
-    settings: Settings
+    settings: Callable[[], Settings]
+    """Those that hold now."""
     outbound: Outbound
     legs: Legs
     incident: Callable[[str], LiveIncident | None]
@@ -211,7 +212,7 @@ class PhoneTree:
             offer.leg.id,
             offer.voice.say,
             self.hooks,
-            speed=self.settings.alarms.catch_up_speed,
+            speed=self.settings().alarms.catch_up_speed,
         )
         offer.leg.on_quiet = session.went_quiet
         offer.session = session
@@ -258,7 +259,7 @@ class PhoneTree:
             case "contact":
                 found = frozen.contacts.get(id)
             case "operator":
-                found = self.settings.operator(id)
+                found = self.settings().operator(id)
             case "emergency":
                 found = frozen.routes.get(id)
         return found.name if found is not None else None

@@ -76,7 +76,7 @@ class Scene:
                 "check_in": check_in,
             }
         )
-        self.notices = Notices(self.settings, {"sms": self.wire}, Clock(), self.app)
+        self.notices = Notices(lambda: self.settings, {"sms": self.wire}, Clock(), self.app)
 
     async def warn(self, id: str = "anna") -> None:
         worker = self.settings.worker(id)
