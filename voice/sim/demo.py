@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from voice.app import Service, running
 from voice.cli.showing import Story as Shown
@@ -26,8 +26,9 @@ from voice.sim.demo_escalation import Cast, Escalation
 from voice.sim.demo_escalation import findings as escalation_findings
 from voice.sim.demo_findings import findings
 from voice.sim.demo_place import HOST, Place, Tale, prepare
-from voice.sim.demo_story import Follower, Played, Story
-from voice.sim.demo_view import View
+from voice.sim.demo_story import Played, Story
+from voice.sim.demo_telling import Follower, Telling
+from voice.sim.demo_view import Finding, View
 from voice.sim.habits import Answers, Habits
 from voice.sim.phone import SimPhone
 from voice.sim.phone_call import PhoneCall
@@ -39,17 +40,7 @@ PICKS_UP_AFTER = 3.0
 
 PHONE_PORTS = (30000, 31999)
 
-T = TypeVar("T", covariant=True)
-
-
-class Tellable(Protocol[T]):
-    """A story of the demo."""
-
-    doing: str
-    """What it is at, for whoever must say where it stopped."""
-
-    async def play(self) -> T: ...
-
+T = TypeVar("T")
 
 Play = Callable[[Place, Service, View], Coroutine[Any, Any, bool]]
 
@@ -116,13 +107,8 @@ async def _play_escalation(place: Place, service: Service, view: View) -> bool:
     played = await _told(story, cast.phones, place, view)
     if played is None:
         return False
-    found = list(escalation_findings(played))
-    view.findings(found)
-    earshot, config = _command(), shlex.quote(from_here(place.configuration))
-    view.say("", "Look for yourself:")
-    view.say(f"  {earshot} incident {played.incident.id} --config {config}")
-    view.say(f"  {earshot} check-config {config}")
-    return all(finding.holds for finding in found)
+    incident = f"incident {played.incident.id} --config"
+    return _judged(list(escalation_findings(played)), (incident, "check-config"), place, view)
 
 
 async def _play_check_in(place: Place, service: Service, view: View) -> bool:
@@ -135,19 +121,23 @@ async def _play_check_in(place: Place, service: Service, view: View) -> bool:
     played = await _told(story, (anna, olga), place, view)
     if played is None:
         return False
-    found = list(check_in_findings(played))
+    commands = [f"{command} {played.incident.id} --config" for command in ("play", "incident")]
+    return _judged(list(check_in_findings(played)), commands, place, view)
+
+
+def _judged(found: Sequence[Finding], commands: Sequence[str], place: Place, view: View) -> bool:
+    """Show what was found, and by which commands to look for oneself. Whether everything was as it should be."""
     view.findings(found)
-    earshot, config = _command(), shlex.quote(from_here(place.configuration))
     view.say("", "Look for yourself:")
-    view.say(f"  {earshot} play {played.incident.id} --config {config}")
-    view.say(f"  {earshot} incident {played.incident.id} --config {config}")
+    for command in commands:
+        view.say(f"  {_command()} {command} {shlex.quote(from_here(place.configuration))}")
     return all(finding.holds for finding in found)
 
 
 _TALES: Mapping[Tale, Play] = {"alarm": _play, "escalation": _play_escalation, "check-in": _play_check_in}
 
 
-async def _told(story: Tellable[T], phones: Sequence[SimPhone], place: Place, view: View) -> T | None:
+async def _told(story: Telling[T], phones: Sequence[SimPhone], place: Place, view: View) -> T | None:
     """Play a story and show it as it goes; None where it stopped."""
     showing = asyncio.get_running_loop().create_task(_show(view))
     try:

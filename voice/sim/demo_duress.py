@@ -16,8 +16,8 @@ from ivr.session import Ended, Origin, Rules, Session
 from ivr.speech import Voice
 from voice.app import Service
 from voice.incidents.lifecycle import State
-from voice.incidents.timeline import Entry, verify
-from voice.sim.demo_story import Follower, Tell
+from voice.incidents.timeline import Entry
+from voice.sim.demo_telling import Telling, Tell, chain
 from voice.sim.demo_view import Finding
 from voice.sim.matching import follow, in_order
 from voice.sim.phone import SimPhone
@@ -26,9 +26,6 @@ from voice.sim.recognising import key_asked_for, said
 from voice.sim.speech import clip
 from voice.store import incidents as rows
 from voice.store.rows import IncidentRow
-
-PATIENCE = 90.0
-"""Seconds that the whole story may take."""
 
 RULES = Rules(interval=8.0, grace=0.0, retries=(), warn_before=0.0)
 """Nobody waits for half an hour in a demo."""
@@ -65,8 +62,10 @@ class CheckedIn:
     timeline: Sequence[Entry]
 
 
-class CheckInStory:
+class CheckInStory(Telling[CheckedIn]):
     """Anna is called twice."""
+
+    patience = 90.0
 
     def __init__(
         self,
@@ -78,22 +77,9 @@ class CheckInStory:
         zero: Callable[[datetime], None] = lambda at: None,
     ) -> None:
         """`zero` hears when the first check-in is due."""
-        self._service = service
+        super().__init__(service, tell, zero)
         self._anna, self._olga = anna, olga
-        self._tell, self._zero = tell, zero
-        self._follower = Follower(service, tell)
-        self._loop = asyncio.get_running_loop()
         self._voice: Voice = service.outside.speech.voice("en", "Europe/Amsterdam")
-        self.doing = "nothing yet"
-
-    async def play(self) -> CheckedIn:
-        """The whole story. Raises TimeoutError or ConnectionError when it comes to a stop."""
-        following = self._loop.create_task(self._follower.run())
-        try:
-            async with asyncio.timeout(PATIENCE):
-                return await self._play()
-        finally:
-            following.cancel()
 
     async def _play(self) -> CheckedIn:
         await self._olga.register()
@@ -186,12 +172,6 @@ class CheckInStory:
                 return True
         return False
 
-    def _say(self, who: str, what: str) -> None:
-        self._tell(self._now(), who, what)
-
-    def _now(self) -> datetime:
-        return self._service.outside.clock.now()
-
 
 def findings(played: CheckedIn) -> Iterator[Finding]:
     """What the story proves, measured on the phones and in the database."""
@@ -219,9 +199,7 @@ def findings(played: CheckedIn) -> Iterator[Finding]:
         played.incident.state is State.RESOLVED,
         f"incident {played.incident.id}: {played.incident.kind} by {by}",
     )
-    broken = verify(played.timeline)
-    whole = f"{len(played.timeline)} entries, the chain is whole" if broken is None else f"the chain breaks at {broken}"
-    yield Finding("timeline", broken is None, whole)
+    yield chain(played.timeline)
 
 
 def _answer_after(call: PhoneCall, pressed: float) -> float | None:

@@ -15,10 +15,10 @@ from config.plans import keyed
 from ivr.speech import Voice
 from voice.app import Service
 from voice.incidents.lifecycle import State
-from voice.incidents.timeline import Entry, verify
+from voice.incidents.timeline import Entry
 from voice.rtp.codecs import SAMPLE_RATE
 from voice.sim.control_room import SAYS, ControlRoom
-from voice.sim.demo_story import Follower, Tell
+from voice.sim.demo_telling import Telling, Tell, chain
 from voice.sim.demo_view import Finding
 from voice.sim.phone import SimPhone
 from voice.sim.phone_call import PhoneCall
@@ -26,9 +26,6 @@ from voice.sim.recognising import key_asked_for, said
 from voice.sim.speech import clip, silence, tone
 from voice.store import incidents as rows
 from voice.store.rows import IncidentRow
-
-PATIENCE = 150.0
-"""Seconds that the whole story may take."""
 
 GREETING = clip("operator") + silence(0.4) + tone(1000.0, 0.8)
 """What a voicemail says: words, then its beep."""
@@ -65,8 +62,10 @@ class Escalated:
     timeline: Sequence[Entry]
 
 
-class Escalation:
+class Escalation(Telling[Escalated]):
     """Anna presses the button of her badge, and nobody is at the desk."""
+
+    patience = 150.0
 
     def __init__(
         self,
@@ -77,22 +76,9 @@ class Escalation:
         zero: Callable[[datetime], None] = lambda at: None,
     ) -> None:
         """`zero` hears when the button is pressed."""
-        self._service = service
+        super().__init__(service, tell, zero)
         self._cast = cast
-        self._tell, self._zero = tell, zero
-        self._follower = Follower(service, tell)
-        self._loop = asyncio.get_running_loop()
         self._voice: Voice = service.outside.speech.voice("en", "Europe/Amsterdam")
-        self.doing = "nothing yet"
-
-    async def play(self) -> Escalated:
-        """The whole story. Raises TimeoutError or ConnectionError when it comes to a stop."""
-        following = self._loop.create_task(self._follower.run())
-        try:
-            async with asyncio.timeout(PATIENCE):
-                return await self._play()
-        finally:
-            following.cancel()
 
     async def _play(self) -> Escalated:
         cast = self._cast
@@ -178,12 +164,6 @@ class Escalation:
             call.press(key)
             await asyncio.sleep(pause)
 
-    def _say(self, who: str, what: str) -> None:
-        self._tell(self._now(), who, what)
-
-    def _now(self) -> datetime:
-        return self._service.outside.clock.now()
-
 
 def findings(played: Escalated) -> Iterator[Finding]:
     """What the story proves, measured on the phones and in the database."""
@@ -206,6 +186,4 @@ def findings(played: Escalated) -> Iterator[Finding]:
     yield Finding(
         "closed", closed, f"incident {played.incident.id}: {played.incident.state.value} by {by}, with the code word"
     )
-    broken = verify(played.timeline)
-    whole = f"{len(played.timeline)} entries, the chain is whole" if broken is None else f"the chain breaks at {broken}"
-    yield Finding("timeline", broken is None, whole)
+    yield chain(played.timeline)

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from voice.incidents.lifecycle import State
-from voice.incidents.timeline import Entry, verify
+from voice.incidents.timeline import Entry
 from voice.media.wav import read_layout
 from voice.rtp.codecs import SAMPLE_RATE
 from voice.sim.demo_story import SECOND_WORDS, Played
+from voice.sim.demo_telling import chain
 from voice.sim.demo_view import Finding
 from voice.sim.matching import follow, in_order, loud_seconds
 from voice.sim.speech import clip
@@ -38,7 +39,7 @@ def findings(played: Played) -> Iterator[Finding]:
     yield _resolved(played)
     yield _recorded(played)
     yield _digests(played)
-    yield _chain(played)
+    yield chain(played.timeline)
 
 
 def _answered(played: Played) -> Finding:
@@ -149,15 +150,6 @@ def _digests(played: Played) -> Finding:
     wrong = [row.path for row in files if _sha256(Path(row.path)) != row.sha256]
     told = f"not as in the database: {', '.join(wrong)}" if wrong else f"{len(files)} recordings as in the database"
     return Finding("SHA-256", bool(files) and not wrong, told)
-
-
-def _chain(played: Played) -> Finding:
-    broken = verify(played.timeline)
-    count = len(played.timeline)
-    told = (
-        f"{count} entries, the chain is whole" if broken is None else f"the chain breaks at entry {broken} of {count}"
-    )
-    return Finding("timeline", broken is None and count > 0, told)
 
 
 def _entry(played: Played, kind: str) -> Entry | None:

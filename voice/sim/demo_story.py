@@ -11,73 +11,17 @@ from datetime import datetime
 from functools import partial
 
 from voice.app import Service
-from voice.cli.showing import names_of
-from voice.incidents.lifecycle import State
 from voice.incidents.timeline import Entry
-from voice.incidents.wording import what, who
 from voice.rtp.codecs import SAMPLE_RATE
+from voice.sim.demo_telling import POLL, Telling, Tell
 from voice.sim.phone import SimPhone
 from voice.sim.phone_call import PhoneCall
 from voice.sim.speech import clip
 from voice.store import incidents as rows
 from voice.store.rows import IncidentRow, LegRow, RecordingRow
 
-POLL = 0.05
-"""Seconds between two looks at the timeline, which is read from the database as everybody else reads it."""
-
-PATIENCE = 45.0
-"""Seconds that the whole story may take."""
-
 SECOND_WORDS = 2.5
 """Seconds that the worker speaks once more, when the operator listens live."""
-
-Tell = Callable[[datetime, str, str], None]
-
-
-class Follower:
-    """Reads the timelines of all incidents as they grow, and tells them in plain words."""
-
-    def __init__(self, service: Service, tell: Tell) -> None:
-        self._service = service
-        self._tell = tell
-        self._changed = asyncio.Event()
-        self.entries: dict[str, list[Entry]] = {}
-
-    async def run(self) -> None:
-        while True:
-            await self.look()
-            await asyncio.sleep(POLL)
-
-    async def look(self) -> None:
-        """What is new on any timeline."""
-        store = self._service.outside.store
-        for incident in await store.read(partial(rows.incidents, limit=10)):
-            seen = self.entries.setdefault(incident.id, [])
-            if incident.state is State.RESOLVED and seen and seen[-1].kind == "operator_left":
-                continue
-            new = await store.read(partial(rows.timeline, incident_id=incident.id, after=len(seen)))
-            if new:
-                known = names_of(self._service.settings, await store.read(partial(rows.legs, incident_id=incident.id)))
-                for entry in new:
-                    self._tell(entry.time, who(entry.actor, known), what(entry, known))
-                seen.extend(new)
-                self._changed.set()
-
-    async def first(self) -> str:
-        """Return the first incident, once it is there."""
-        while not self.entries:
-            self._changed.clear()
-            await self._changed.wait()
-        return next(iter(self.entries))
-
-    async def until(self, kind: str, incident: str) -> Entry:
-        """Return the first entry of this kind, once it is there."""
-        while True:
-            self._changed.clear()
-            for entry in self.entries.get(incident, ()):
-                if entry.kind == kind:
-                    return entry
-            await self._changed.wait()
 
 
 @dataclass(slots=True)
@@ -100,8 +44,10 @@ class Played:
     recordings: Sequence[RecordingRow]
 
 
-class Story:
+class Story(Telling[Played]):
     """Anna presses the button of her badge; Olga takes the alarm."""
+
+    patience = 45.0
 
     def __init__(
         self,
@@ -113,22 +59,8 @@ class Story:
         zero: Callable[[datetime], None] = lambda at: None,
     ) -> None:
         """`zero` hears when the button is pressed."""
-        self._service = service
+        super().__init__(service, tell, zero)
         self._badge, self._operator = badge, operator
-        self._tell, self._zero = tell, zero
-        self._follower = Follower(service, tell)
-        self._loop = asyncio.get_running_loop()
-        self.doing = "nothing yet"
-        """What the story is at, for whoever must say where it stopped."""
-
-    async def play(self) -> Played:
-        """The whole story. Raises TimeoutError or ConnectionError when it comes to a stop."""
-        following = self._loop.create_task(self._follower.run())
-        try:
-            async with asyncio.timeout(PATIENCE):
-                return await self._play()
-        finally:
-            following.cancel()
 
     async def _play(self) -> Played:
         await self._register(self._badge, "badge-7")
@@ -142,11 +74,11 @@ class Story:
         badge.say(clip("badge"))
         await badge.established()
         took = (self._loop.time() - pressed) * 1000
-        self._tell(self._now(), "badge-7", f"has its 200 OK, {took:.0f} ms after its INVITE")
+        self._say("badge-7", f"has its 200 OK, {took:.0f} ms after its INVITE")
 
         self.doing = "the operator's phone rings"
         operator = await self._operator.called()
-        self._tell(self._now(), "Olga's phone", "rings")
+        self._say("Olga's phone", "rings")
         await operator.established()
         incident = next(iter(self._follower.entries))
 
@@ -158,7 +90,7 @@ class Story:
         talk_pressed = self._press(operator, "1", "talk")
         await self._follower.until("talk_on", incident)
         operator.say(clip("operator"))
-        self._tell(self._now(), "Olga's phone", "Olga speaks to Anna")
+        self._say("Olga's phone", "Olga speaks to Anna")
         await operator.said()
         await asyncio.sleep(0.3)
         self._press(operator, "1", "talk off")
@@ -169,7 +101,7 @@ class Story:
 
         self.doing = "the worker answers"
         spoke_again = self._loop.time()
-        self._tell(self._now(), "badge-7", "Anna speaks again; Olga hears it live")
+        self._say("badge-7", "Anna speaks again; Olga hears it live")
         badge.say(clip("badge")[: round(SECOND_WORDS * SAMPLE_RATE)])
         await badge.said()
         await asyncio.sleep(0.5)
@@ -180,9 +112,9 @@ class Story:
         self._press(operator, "1", "reason: genuine")
         await self._follower.until("resolved", incident)
         operator.hang_up()
-        self._tell(self._now(), "Olga's phone", "Olga hangs up")
+        self._say("Olga's phone", "Olga hangs up")
         await badge.over()
-        self._tell(self._now(), "badge-7", "its call is ended")
+        self._say("badge-7", "its call is ended")
         await self._follower.until("operator_left", incident)
 
         self.doing = "the recordings are completed"
@@ -195,10 +127,10 @@ class Story:
         response = await phone.register()
         if response.code != 200:
             raise ConnectionError(f"{response.code} {response.phrase}")
-        self._tell(self._now(), name, "is registered, its password proved by digest")
+        self._say(name, "is registered, its password proved by digest")
 
     def _press(self, phone: PhoneCall, key: str, meaning: str) -> float:
-        self._tell(self._now(), "Olga's phone", f"Olga presses {key} ({meaning})")
+        self._say("Olga's phone", f"Olga presses {key} ({meaning})")
         phone.press(key)
         return self._loop.time()
 
@@ -217,6 +149,3 @@ class Story:
             legs=await read(partial(rows.legs, incident_id=incident)),
             recordings=recordings,
         )
-
-    def _now(self) -> datetime:
-        return self._service.outside.clock.now()
