@@ -17,7 +17,7 @@ from ivr.speech import Voice
 from voice.app import Service
 from voice.incidents.lifecycle import State
 from voice.incidents.timeline import Entry
-from voice.sim.demo_telling import Telling, Tell, chain
+from voice.sim.demo_telling import Tell, Telling, chain
 from voice.sim.demo_view import Finding
 from voice.sim.matching import follow, in_order
 from voice.sim.phone import SimPhone

@@ -18,7 +18,7 @@ from voice.incidents.lifecycle import State
 from voice.incidents.timeline import Entry
 from voice.rtp.codecs import SAMPLE_RATE
 from voice.sim.control_room import SAYS, ControlRoom
-from voice.sim.demo_telling import Telling, Tell, chain
+from voice.sim.demo_telling import Tell, Telling, chain
 from voice.sim.demo_view import Finding
 from voice.sim.phone import SimPhone
 from voice.sim.phone_call import PhoneCall

@@ -13,7 +13,7 @@ from functools import partial
 from voice.app import Service
 from voice.incidents.timeline import Entry
 from voice.rtp.codecs import SAMPLE_RATE
-from voice.sim.demo_telling import POLL, Telling, Tell
+from voice.sim.demo_telling import POLL, Tell, Telling
 from voice.sim.phone import SimPhone
 from voice.sim.phone_call import PhoneCall
 from voice.sim.speech import clip
