@@ -19,7 +19,8 @@ ATTEMPTS = 5
 """How often a group is run at once whose transactions other nodes were in the way of."""
 
 REMEMBERED = 1024
-"""Transactions that were written without an answer, and whose outcome is kept for when they come again."""
+"""Transactions that were written without an answer, and whose outcome is kept for when they come again: so many at
+least, and all of the commit that was lost last, for a commit that many share is as large as they are many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +138,7 @@ class Writer:
             raise StoreUnavailable("the server is still busy with a commit that it did not answer")
         self._doubt = None
         if fate is Fate.COMMITTED:
-            self._survived = [*self._survived, *zip(doubt.group, doubt.outcomes, strict=True)][-REMEMBERED:]
+            self._survived = [*self._survived[-REMEMBERED:], *zip(doubt.group, doubt.outcomes, strict=True)]
 
     def _write_the_rest(self, group: Sequence[Transaction]) -> list[Outcome]:
         """Those that were written come again, sooner or later, if somebody still wants their outcome."""
