@@ -1,0 +1,46 @@
+"""What is defined changes under the feet of a process that runs: by another process, and by its file."""
+
+import json
+import os
+import signal
+from datetime import UTC, datetime
+from pathlib import Path
+
+from config.settings import load
+from voice.cli.deciding import writing
+from voice.store.defining import put
+
+from .service import Service
+
+EVA = '\n[[workers]]\nid = "eva"\nname = "Eva Maas"\nnumbers = ["+31600000002"]\n'
+BROKEN = '\n[[workers]]\nid = "bo"\nname = 7\n'
+
+
+def test_a_running_service_follows_the_store_and_its_file_and_outlives_a_mistake_in_it(tmp_path: Path) -> None:
+    workers = [{"id": "anna", "name": "Anna Jansen", "numbers": ["+31600000001"]}]
+    with Service(tmp_path, workers=workers) as service:
+        settings = load(service.config)
+        bas = {"id": "bas", "name": "Bas", "numbers": ["+31600000003"]}
+        with writing(settings.store.url) as connection:
+            put(connection, settings, "workers", bas, expected_version=0, at=datetime.now(UTC))
+        service.wait_for("definitions have changed")
+        assert "of Bas has begun" in service.earshot("start-session", "bas", "--for", "2h")
+
+        _told_again(service, EVA)
+        service.wait_for("definitions have changed")
+        assert "of Eva Maas has begun" in service.earshot("start-session", "eva", "--for", "2h")
+
+        good = service.config.read_text()
+        _told_again(service, BROKEN)
+        service.wait_for("the configuration file is not used")
+        service.config.write_text(good)
+        assert {session["worker"] for session in json.loads(service.earshot("sessions", "--json"))} == {"bas", "eva"}
+        assert service.running
+
+
+def _told_again(service: Service, addition: str) -> None:
+    """The file is edited, and the service told so."""
+    with service.config.open("a") as config:
+        config.write(addition)
+    assert service.process is not None
+    os.kill(service.process.pid, signal.SIGHUP)
