@@ -11,6 +11,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -89,14 +90,27 @@ class Alarm:
     """The device gave up before it could be answered: an alarm without a call."""
 
 
-async def handle_alarm(alarm: Alarm, desk: Desk) -> None:
-    """Take one alarm call from INVITE to the end of its leg."""
+def handle_alarm(alarm: Alarm, desk: Desk) -> Coroutine[Any, Any, None]:
+    """Take one alarm call from INVITE to the end of its leg.
+
+    When this returns its writing is under way, still in the turn of the event loop that read the INVITE. What is
+    returned is the rest of the story.
+    """
     incident, joined = _open_or_join(alarm, desk)
     leg = desk.legs.device(alarm.caller.device)
     opening = desk.journal.post(_opening(alarm, incident, leg, joined, desk), urgent=True)  # whatever fails later
+    return _see_through(alarm, incident, joined, leg, opening, desk)
+
+
+async def _see_through(
+    alarm: Alarm, incident: LiveIncident, joined: bool, leg: DeviceLeg, opening: asyncio.Future[bool], desk: Desk
+) -> None:
     call, refusal = _open_media(alarm, incident, leg, desk)
 
-    durable = await desk.journal.durable(opening, patience=STORE_PATIENCE)
+    durable = False
+    with suppress(TimeoutError):
+        async with asyncio.timeout(STORE_PATIENCE):
+            durable = await opening
     if not durable:
         desk.metrics.answered_before_commit.inc()
         log.error("alarm answered before it was durable", incident=incident.id)

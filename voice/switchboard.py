@@ -7,7 +7,8 @@ the challenge its call is taken as unidentified rather than lost.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -110,16 +111,13 @@ class Switchboard:
 
     def _raise(self, session: InviteSession, caller: Caller, claims: Claims, now: float, *, gone: bool = False) -> None:
         alarm = Alarm(session, caller, claims.dialled, claims.source, received_at=now, gone=gone)
-        self.spawn(self._see_through(alarm))
+        with _answered(session):
+            story = handle_alarm(alarm, self.desk)
+        self.spawn(self._see_through(session, story))
 
-    async def _see_through(self, alarm: Alarm) -> None:
-        """A bug of ours must not leave a device without an answer: told to try again, it calls again."""
-        try:
-            await handle_alarm(alarm, self.desk)
-        except Exception:
-            if alarm.session.stage is Stage.INVITED:
-                alarm.session.reject(500, (("Retry-After", "1"),))
-            raise
+    async def _see_through(self, session: InviteSession, story: Coroutine[Any, Any, None]) -> None:
+        with _answered(session):
+            await story
 
     def _credentials(self, request: Request, now: float) -> Verified | Refused | None:
         """What the Authorization header proves; None where there is none."""
@@ -177,3 +175,14 @@ class Switchboard:
             if in_order:
                 gave_up()
         self._challenged.clear()
+
+
+@contextmanager
+def _answered(session: InviteSession) -> Iterator[None]:
+    """A bug of ours must not leave a device without an answer: told to try again, it calls again."""
+    try:
+        yield
+    except Exception:
+        if session.stage is Stage.INVITED:
+            session.reject(500, (("Retry-After", "1"),))
+        raise
