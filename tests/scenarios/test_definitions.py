@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from config.models import Settings
-from tests.scenarios.shift import MOBILE, SECOND, Shift, shift
+from tests.scenarios.shift import MOBILE, QUICK, SECOND, Shift, shift
 from tests.scenarios.tale import ALARM, Tale, contact, ring, tale
 from tests.scenarios.world import World, story
 from voice.sim.habits import Answers
@@ -137,3 +137,13 @@ async def test_a_worker_whose_number_changes_is_called_there_at_the_next_check_i
     await file_says(shift.world, check_ins=slower, workers=[worker | {"numbers": [SECOND]}, *others])
     await shift.phone(SECOND).rings_within("6min").answers()
     assert len(shift.exchange.line(MOBILE).calls) == 1
+
+
+@shift(QUICK)
+async def test_a_worker_who_is_gone_from_the_definitions_while_he_is_on_a_shift_is_missed(shift: Shift) -> None:
+    """Nobody can call him any more, and nobody has said that he is well."""
+    shift.begins()
+    others = [row.model_dump(mode="json") for row in shift.world.stage.settings.workers[1:]]
+    await file_says(shift.world, workers=others, devices=[])
+    await shift.missed("8min")
+    assert shift.worker.line.calls == []
