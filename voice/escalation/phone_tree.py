@@ -10,7 +10,7 @@ import asyncio
 import random
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import structlog
 
@@ -51,9 +51,6 @@ T = TypeVar("T")
 
 Report = Callable[[str, Event], None]
 """Tells the escalation of an incident what happened."""
-
-PREPARATION: Final = 3.0
-"""Seconds that a person who has answered waits for his prompts, which are made while the phone rings."""
 
 
 class _Cancelled(Exception):
@@ -155,8 +152,7 @@ class PhoneTree:
 
     async def _call(self, offer: _Offer) -> None:
         leg, key = offer.command.leg, random_key(self.random)
-        self.spawn(self._prepare(offer, key))
-        rung = await self._unless_cancelled(offer, self._ring(offer))
+        rung = await self._unless_cancelled(offer, self._ring(offer, key))
         if rung.call is None:
             offer.report(_unanswered(leg, rung))
             return
@@ -173,12 +169,14 @@ class PhoneTree:
         else:
             await self._stay_with(offer, rung.call)
 
-    async def _prepare(self, offer: _Offer, key: str) -> None:
-        """Have the prompts spoken ahead, while the phone rings."""
-        await prepare(offer.voice, offer.alarm, key)
-
-    async def _ring(self, offer: _Offer) -> Rung:
+    async def _ring(self, offer: _Offer, key: str) -> Rung:
         customer, command = offer.frozen.customer, offer.command
+
+        def rings() -> None:
+            """The prompts are made while the phone rings: for one that is busy nothing need be said."""
+            offer.report(Rings(command.leg))
+            self.spawn(prepare(offer.voice, offer.alarm, key))
+
         return await self.outbound.ring(
             command.number,
             offer.leg.plan,
@@ -188,7 +186,7 @@ class PhoneTree:
             display_name=offer.alarm.customer,
             headers=(("Priority", "emergency"), ("Subject", f"{offer.incident.kind.value} {offer.incident.id}")),
             priority=offer.incident.priority,
-            on_ringing=lambda: offer.report(Rings(command.leg)),
+            on_ringing=rings,
         )
 
     async def _ask(self, offer: _Offer, call: Call, key: str) -> Acceptance:
