@@ -4,7 +4,10 @@ Python's own SQLite may be one with the WAL-reset bug that SQLite 3.51.3 mended;
 brings a good one.
 """
 
+import os
+import stat
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -46,6 +49,7 @@ class SqliteFile:
         path = self.path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            _keep_from_strangers(path)
             with engine(path, mode="rwc").connect() as connection, connection.begin():
                 upgrade(connection, self.name)
         except OSError as error:
@@ -62,6 +66,17 @@ class SqliteFile:
     def fate(self, connection: Connection, transaction: str) -> Fate:
         """Never asked: what SQLite could not commit, it has not committed."""
         return Fate.ABORTED
+
+
+def _keep_from_strangers(path: Path) -> None:
+    """Passwords and hashes of PINs are in it: who is neither its owner nor of its group may not open it. SQLite gives
+    the files beside it the same mode."""
+    with suppress(OSError):  # whatever is wrong with it SQLite says better
+        if not path.exists():  # never opened else: to close it would let go of SQLite's locks
+            os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        mode = stat.S_IMODE(path.stat().st_mode)
+        if mode & 0o007:
+            path.chmod(mode & ~0o007)
 
 
 def in_memory() -> Connection:

@@ -163,6 +163,21 @@ async def test_the_command_line_reads_while_the_service_writes(tmp_path: Path) -
     await store.close()
 
 
+@pytest.mark.parametrize("mode", [None, 0o644, 0o660])
+def test_strangers_on_the_machine_cannot_open_the_database(tmp_path: Path, mode: int | None) -> None:
+    """Passwords and hashes of PINs are in it. Whom its owner has let in by the group stays in."""
+    path = tmp_path / "earshot.db"
+    if mode is not None:
+        path.touch()
+        path.chmod(mode)
+    made = sqlite_store.SqliteFile(path)
+    made.prepare()
+    with made.write() as connection, connection.begin():
+        connection.execute(text("DELETE FROM bindings"))
+        modes = [file.stat().st_mode & 0o777 for file in tmp_path.glob("earshot.db*")]
+    assert modes == [0o600 if mode is None else mode & 0o770] * 3
+
+
 def test_a_folder_that_cannot_be_made_is_one_clear_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigurationError, match=r"store\.url: the folder .*/file/x cannot be made"):
