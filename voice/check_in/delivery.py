@@ -32,12 +32,10 @@ from ivr.session import (
 )
 from voice.check_in.live import Live
 from voice.journal import Journal
+from voice.owned import delivery
 from voice.owned.live import Orders
 
 log = structlog.get_logger(__name__)
-
-STORE_PATIENCE = 2.0
-"""Seconds that a command waits for its decision to be durable."""
 
 LONGEST_PAUSE = 60.0
 """Seconds between two attempts to raise an alarm, at most."""
@@ -74,8 +72,10 @@ class Hands(Protocol):
         ...
 
 
-class Delivery:
+class Delivery(delivery.Delivery[Live, Command]):
     """Brings commands to the hands, each at its time."""
+
+    _spawn: Spawn
 
     def __init__(
         self,
@@ -86,20 +86,10 @@ class Delivery:
         report: Callable[[str, Event], object],
         idle: Callable[[Live], None],
     ) -> None:
-        self._journal = journal
+        super().__init__(journal, spawn, idle)
         self._hands = hands
-        self._spawn = spawn
         self._report = report
-        self._idle = idle
-        """Told when nothing of a session waits here any more."""
         self.closed = False
-
-    def order(self, live: Live, orders: Orders[Command]) -> None:
-        """Carry out the commands of a decision after those of the decisions before it."""
-        live.orders.append(orders)
-        if not live.delivering:
-            live.delivering = True
-            self._spawn(self._deliver(live))
 
     def let_go(self, live: Live) -> None:
         """Stop ringing the worker of a session that another node has now. An answered call goes on: what comes of it is
@@ -107,20 +97,7 @@ class Delivery:
         for key in list(live.calls):
             self._cancel(live, key)
 
-    async def _deliver(self, live: Live) -> None:
-        try:
-            while live.orders:
-                orders = live.orders.popleft()
-                await self._until_written(orders)
-                if live.gone or orders.fate.fenced:
-                    return
-                for command in orders.commands:
-                    self._begin(live, command)
-        finally:
-            live.delivering = False
-            self._idle(live)
-
-    def _begin(self, live: Live, command: Command) -> None:
+    async def _begin(self, live: Live, orders: Orders[Command], command: Command) -> None:
         match command:
             case Call(key):
                 attempt = live.session.attempt
@@ -177,14 +154,6 @@ class Delivery:
                 return self._hands.raise_missed(session, command)
             case TellLate():
                 return self._hands.tell_late(session, command)
-
-    async def _until_written(self, orders: Orders[Command]) -> None:
-        written = orders.written
-        if written is None or written.done():
-            return
-        patience = orders.since + STORE_PATIENCE - asyncio.get_running_loop().time()
-        if patience > 0:
-            await self._journal.durable(written, patience=patience)
 
     def _log_failure(self, live: Live, command: Command, error: Exception) -> None:
         log.error("a command failed", session=live.id, command=type(command).__name__, error=repr(error))

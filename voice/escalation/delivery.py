@@ -31,12 +31,10 @@ from voice.escalation.ledger import Ledger, key_of
 from voice.escalation.live import Live
 from voice.escalation.state import Phase, State
 from voice.journal import Journal
+from voice.owned import delivery
 from voice.owned.live import Orders, telling
 
 log = structlog.get_logger(__name__)
-
-STORE_PATIENCE = 2.0
-"""Seconds that a command waits for its decision to be durable."""
 
 EMERGENCY_PATIENCE = 15.0
 """The same of an emergency call, from its decision until `started` is durable."""
@@ -64,7 +62,7 @@ class Hands(Protocol):
         ...
 
 
-class Delivery:
+class Delivery(delivery.Delivery[Live, Command]):
     """Brings commands to the hands, each at its time."""
 
     def __init__(
@@ -80,41 +78,18 @@ class Delivery:
         has_rivals: Callable[[], bool],
         idle: Callable[[Live], None],
     ) -> None:
+        super().__init__(journal, spawn, idle)
         self._ledger = ledger
-        self._journal = journal
         self._hands = hands
         self._clock = clock
-        self._spawn = spawn
         self._lease_seconds = lease_seconds
         self._report = report
         self._has_rivals = has_rivals
-        self._idle = idle
-        """Told when nothing of an escalation waits here any more."""
-
-    def order(self, live: Live, orders: Orders[Command]) -> None:
-        """Carry out the commands of a decision after those of the decisions before it."""
-        live.orders.append(orders)
-        if not live.delivering:
-            live.delivering = True
-            self._spawn(self._deliver(live))
 
     def let_go(self, live: Live) -> None:
         """End the legs of an escalation that another node has now. An emergency call goes on: it is nobody else's."""
         for leg in live.state.legs:
             self._spawn(self._carry_out(live, Cancel(leg.id)))
-
-    async def _deliver(self, live: Live) -> None:
-        try:
-            while live.orders:
-                orders = live.orders.popleft()
-                await self._until_written(orders.written, orders.since + STORE_PATIENCE)
-                for command in orders.commands:
-                    if live.gone or orders.fate.fenced:
-                        return
-                    await self._begin(live, orders, command)
-        finally:
-            live.delivering = False
-            self._idle(live)
 
     async def _begin(self, live: Live, orders: Orders[Command], command: Command) -> None:
         match command:
@@ -184,14 +159,6 @@ class Delivery:
             if self._ledger.sole or loop.time() - asked < self._lease_seconds:
                 return True
             # The answer took longer than a lease: somebody may have taken the incident up behind it.
-
-    async def _until_written(self, written: "asyncio.Future[bool] | None", deadline: float) -> bool:
-        if written is None:
-            return True
-        if written.done():
-            return written.result()
-        patience = deadline - asyncio.get_running_loop().time()
-        return patience > 0 and await self._journal.durable(written, patience=patience)
 
     def _finish(self, live: Live, command: Command, outcome: str) -> None:
         key, at = key_of(command), self._clock.wall()

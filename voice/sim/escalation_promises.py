@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 
 from config.plans import FrozenPlan
 from voice.escalation.commands import CallEmergency, Cancel, RaiseTechnical, Send
-from voice.escalation.delivery import BY_ITSELF, EMERGENCY_PATIENCE, STORE_PATIENCE
+from voice.escalation.delivery import BY_ITSELF, EMERGENCY_PATIENCE
 from voice.escalation.events import Taken
 from voice.escalation.state import Phase, State
+from voice.owned.delivery import STORE_PATIENCE
 from voice.sim.database import Order, Tables
 from voice.sim.escalating import Done, EscalatingProcess, EscalationWorld
 

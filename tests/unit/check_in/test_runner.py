@@ -22,8 +22,8 @@ from ivr.session import (
     TellLate,
     Warn,
 )
-from voice.check_in.delivery import STORE_PATIENCE
 from voice.errors import LifecycleError
+from voice.owned.delivery import STORE_PATIENCE
 from voice.sim.checking_in import CheckInProcess, CheckInWorld, Did
 from voice.sim.loop import virtual_loop, virtually
 

@@ -12,7 +12,7 @@ from tests.unit.escalation.conversation import emergency, plan, ring
 from voice.errors import EmergencyNumberRefused, LifecycleError
 from voice.escalation import runner
 from voice.escalation.commands import CallEmergency, Cancel, Ring, Send
-from voice.escalation.delivery import EMERGENCY_PATIENCE, STORE_PATIENCE
+from voice.escalation.delivery import EMERGENCY_PATIENCE
 from voice.escalation.events import (
     Busy,
     EmergencyAsked,
@@ -24,6 +24,7 @@ from voice.escalation.events import (
 )
 from voice.escalation.state import EmergencyStatus, Phase
 from voice.incidents import lifecycle
+from voice.owned.delivery import STORE_PATIENCE
 from voice.sim.database import Tables
 from voice.sim.escalating import Done, EscalatingProcess, EscalationWorld
 from voice.sim.loop import virtually
