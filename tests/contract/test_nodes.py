@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import Connection, select, update
 
 from voice.errors import ConfigurationError
 from voice.incidents.identifiers import SLOTS
@@ -35,8 +35,13 @@ def renew(store: Store, node: Node) -> "asyncio.Future[bool]":
 
 
 async def let_die(store: Store, name: str, ago: timedelta) -> None:
-    ended = update(schema.nodes).where(schema.nodes.c.id == name).values(lease_until=NOW - ago)
-    await store.run(lambda c: c.execute(ended))
+    """By the clock that rules: a database's own goes on while the tests before this one run."""
+
+    def end(connection: Connection) -> None:
+        ended = nodes.database_now(connection, NOW) - ago
+        connection.execute(update(schema.nodes).where(schema.nodes.c.id == name).values(lease_until=ended))
+
+    await store.run(end)
 
 
 async def test_each_node_has_a_slot_of_its_own(store: Store) -> None:
