@@ -10,9 +10,9 @@
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -215,12 +215,20 @@ def _opening(
     return write
 
 
-def escalation(incident: LiveIncident, desk: Desk) -> Callable[[Connection], None]:
+def escalation(incident: LiveIncident, desk: Desk, spared: Sequence[str] = ()) -> Callable[[Connection], None]:
     """The plan of the incident is frozen with it: what is edited later never changes an alarm under way.
 
-    An alarm whose plan cannot begin is an alarm all the same: it rings operators.
+    An alarm whose plan cannot begin is an alarm all the same: it rings operators. `spared`: what it leaves alone beside
+    what leads to its own worker.
     """
-    facts = facts_of(incident.kind, device=incident.device, worker=incident.worker, customer=incident.customer)
+    facts = facts_of(
+        incident.kind,
+        device=incident.device,
+        worker=incident.worker,
+        customer=incident.customer,
+        devices=desk.settings.devices,
+    )
+    facts = replace(facts, own_lines=(*(facts.own_lines or ()), *spared))
     try:
         return desk.escalations.opening(incident.id, incident.frozen, facts, incident.opened_at)
     except Exception:

@@ -9,14 +9,17 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from config.plans import FrozenPlan
 from voice.alarm import call_back
 from voice.clock import SteadyClock
 from voice.contact_session import ContactHooks
+from voice.escalation.commands import RaiseTechnical
 from voice.escalation.emergency import EmergencyCalls
 from voice.escalation.events import EmergencyAsked, Event
 from voice.escalation.hands import ServiceHands
 from voice.escalation.phone_tree import PhoneTree
 from voice.escalation.runner import Escalations, TakenUp
+from voice.escalation.sparing import own_lines
 from voice.escalation.state import Change, Phase, State
 from voice.incidents.lifecycle import State as Standing
 from voice.live_incidents import LiveIncident
@@ -27,6 +30,7 @@ from voice.raising import raise_technical
 from voice.restart import adopt, let_hear_what_was_said
 from voice.store import incidents as rows
 from voice.store.escalations import SqlLedger, leave
+from voice.store.rows import IncidentRow
 
 if TYPE_CHECKING:
     from voice.app import Service
@@ -63,6 +67,7 @@ class EscalationDesk:
             spawn=service.spawn,
             node=settings.node.name,
             lease_seconds=settings.node.lease_seconds,
+            own_lines=self._own_lines,
             on_take_up=self._taken_up,
             on_lost=service.incidents.let_go,
             on_state=self._follow,
@@ -101,7 +106,7 @@ class EscalationDesk:
                 links=self.links,
                 wanted=lambda incident: service.incidents.get(incident) is not None,
             ),
-            raise_technical=lambda cause, frozen, command: raise_technical(cause, frozen, command, service.desk),
+            raise_technical=self._raise_technical,
         )
 
     def _links(self, base: str | None) -> Links | None:
@@ -116,6 +121,16 @@ class EscalationDesk:
             clock=outside.clock,
             random=outside.random,
         )
+
+    async def _raise_technical(self, cause: str, state: State, frozen: FrozenPlan, command: RaiseTechnical) -> None:
+        await raise_technical(cause, state, frozen, command, self._service.desk)
+
+    def _own_lines(self, row: IncidentRow) -> tuple[str, ...]:
+        """What leads to the worker of an incident, as far as he is still known."""
+        settings = self._service.settings
+        worker = settings.worker(row.worker_id) if row.worker_id else None
+        device = settings.device(row.device_id) if row.device_id else None
+        return own_lines(worker, device, settings.devices)
 
     def _report(self, incident: str, event: Event) -> None:
         self.escalations.post(incident, event)

@@ -12,6 +12,7 @@ from config.check_ins import Button
 from config.models import Device, Operator, Settings, Worker
 from voice.address import parse_ip
 from voice.incidents.kinds import Kind
+from voice.numbers import normal_number
 
 Proof = Literal["digest", "registration", "asserted", "from", "none"]
 
@@ -42,15 +43,6 @@ class Caller:
     proof: Proof
     claimed: str
     """The number or user that the call names; personal data."""
-
-
-def normal_number(text: str) -> str:
-    """A number as it is compared: no separators, international prefix `00` as `+`, otherwise as it stands."""
-    plain = text.translate(_SEPARATORS).lower()
-    return f"+{plain[2:]}" if plain.startswith("00") and plain[2:].isdigit() else plain
-
-
-_SEPARATORS = str.maketrans("", "", " -.()/")
 
 
 class Lookups:

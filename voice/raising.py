@@ -12,6 +12,7 @@ from config.plans import FrozenPlan
 from voice.alarm import Desk, escalation
 from voice.directory import Caller
 from voice.escalation.commands import RaiseTechnical
+from voice.escalation.state import State as Standing
 from voice.incidents.kinds import Kind
 from voice.live_incidents import NOBODY, Key, LiveIncident
 from voice.store import incidents as rows
@@ -32,6 +33,8 @@ class Raised:
     """What may raise one incident only."""
     links: Sequence[str] = ()
     """Incidents that it belongs to."""
+    spared: Sequence[str] = ()
+    """Telephones that it must leave alone, beside those of its own worker."""
 
 
 def _nothing_else(connection: Connection, incident: LiveIncident) -> None:
@@ -49,7 +52,7 @@ def raise_incident(
     incident = desk.incidents.begin(caller, raised.kind, Key(None), raised.frozen)
     other = desk.incidents.of_worker(caller.worker.id, beside=incident) if caller.worker else None
     links = dict.fromkeys([*raised.links, *([other.id] if other else [])])
-    begin_escalation = escalation(incident, desk)
+    begin_escalation = escalation(incident, desk, raised.spared)
 
     def write(connection: Connection) -> None:
         rows.open_incident(
@@ -76,13 +79,24 @@ def raise_incident(
     return incident, desk.journal.post(write, urgent=True)
 
 
-async def raise_technical(cause: str, frozen: FrozenPlan, command: RaiseTechnical, desk: Desk) -> None:
-    """An escalation that reaches nobody is an alarm of its own, for whoever keeps the service running. Raised once."""
+async def raise_technical(cause: str, state: Standing, frozen: FrozenPlan, command: RaiseTechnical, desk: Desk) -> None:
+    """An escalation that reaches nobody is an alarm of its own, for whoever keeps the service running. Raised once.
+
+    It has no worker, and leaves the one alone whose alarm is its cause: his telephone rings for neither.
+    """
     cause_key = f"{cause}.{command.key}"
     if await desk.store.read(partial(rows.caused, cause_key=cause_key)) is not None:
         return  # by a process that died before it could say so
     plan = desk.settings.frozen_plan(frozen.customer.id if frozen.customer else None, Kind.TECHNICAL)
     detail = {"why": command.why, "cause": cause}
-    raised = Raised(Kind.TECHNICAL, "system", plan, detail=detail, cause_key=cause_key, links=(cause,))
+    raised = Raised(
+        Kind.TECHNICAL,
+        "system",
+        plan,
+        detail=detail,
+        cause_key=cause_key,
+        links=(cause,),
+        spared=state.facts.own_lines or (),
+    )
     _, written = raise_incident(raised, desk)
     await written

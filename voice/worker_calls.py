@@ -25,9 +25,9 @@ from ivr.speech import Voice
 from voice.call import Call
 from voice.check_in.roster import rules_of
 from voice.contacts import is_uri
-from voice.directory import normal_number
 from voice.errors import EarshotError
 from voice.legs import Leg, Legs, WorkerLeg
+from voice.numbers import normal_number
 from voice.outbound import Outbound, Rung
 from voice.sip.message import user_of
 from voice.sip.session import InviteSession, Stage

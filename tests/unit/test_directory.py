@@ -3,8 +3,9 @@
 import pytest
 
 from config.models import Settings
-from voice.directory import Caller, Claims, Directory, normal_number
+from voice.directory import Caller, Claims, Directory
 from voice.incidents.kinds import Kind
+from voice.numbers import normal_number
 
 SETTINGS = Settings.model_validate(
     {

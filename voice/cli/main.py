@@ -105,6 +105,7 @@ def _parser() -> Parser:
     played_through.add_argument("plan", metavar="PLAN", help="its id")
     played_through.add_argument("--from", dest="since", metavar="TIME", help='such as "Sunday 03:00" (now)')
     played_through.add_argument("--customer", metavar="ID", help="whose alarm it is; the first who has this plan")
+    played_through.add_argument("--worker", metavar="ID", help="who is in danger: telephones of his own are left alone")
     played_through.add_argument("--taken-by", metavar="CONTACT", help="who takes the alarm when his telephone rings")
     played_through.add_argument("--busy", action="append", default=[], metavar="CONTACT", help="whose line is busy")
     played_through.add_argument("--for", dest="lasting", metavar="DURATION", help="such as 20m (30m, or one lap)")

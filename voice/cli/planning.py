@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from config.freezing import freeze
-from config.models import SPECIAL_KINDS
+from config.models import SPECIAL_KINDS, Worker
 from config.plans import DAYS, OPERATORS_ONLY, Contact, FrozenPlan
 from config.settings import Settings
 from voice.cli import showing
@@ -28,6 +28,7 @@ from voice.escalation.phrases import DAY_NAMES, duration, listed
 from voice.escalation.rota import instant
 from voice.escalation.simulating import Behaviour, End, Moment, Story
 from voice.escalation.simulating import simulate as play
+from voice.escalation.sparing import own_lines
 from voice.incidents.kinds import Kind
 from voice.incidents.timeline import timestamp
 from voice.incidents.wording import ALARMING, Names, said, who
@@ -117,15 +118,17 @@ def _kind(kind: Kind) -> str:
 def simulate(options: Namespace, settings_of: SettingsOf) -> int:
     """Play a plan in virtual time, and tell it as a table. Nothing is called and nothing is sent."""
     settings = everything(options, settings_of)
-    frozen = _frozen(settings, options.plan, options.customer)
+    worker = _worker(settings, options.worker)
+    frozen = _frozen(settings, options.plan, options.customer or (worker.customer if worker else None))
     zone = ZoneInfo(zone_of(frozen))
     named = [*options.busy, *([options.taken_by] if options.taken_by else [])]
     for contact in named:
         _one_of(frozen.contacts, contact, "contact", f"contacts in plan {options.plan!r}")
     limit = span(options.lasting) if options.lasting else LIMIT
     opened_at = _moment(options.since, zone, datetime.now(UTC))
+    own = own_lines(worker, None, settings.devices)
     behaviour = Behaviour(options.taken_by, frozenset(options.busy), operators=bool(settings.operators))
-    story = play(frozen, opened_at, behaviour, limit, stops=options.lasting is None)
+    story = play(frozen, opened_at, behaviour, limit, stops=options.lasting is None, own_lines=own)
     names = _names(settings, zone)
     if options.json:
         print(json.dumps(_plain(story, frozen, names), indent=2))
@@ -223,6 +226,14 @@ def _frozen(settings: Settings, plan_id: str, customer_id: str | None) -> Frozen
     having = [c.id for c in settings.customers if plan_id in (c.plan, *c.plans.values())]
     chosen = customer_id or next(iter(having), None)
     return freeze(plans[plan_id], customers[chosen] if chosen else None, settings)
+
+
+def _worker(settings: Settings, worker_id: str | None) -> Worker | None:
+    if worker_id is None:
+        return None
+    workers = {worker.id: worker for worker in settings.workers}
+    _one_of(workers, worker_id, "worker", "workers")
+    return workers[worker_id]
 
 
 def _one_of(known: Mapping[str, Any] | Mapping[str, Contact], id: str, one: str, several: str) -> None:

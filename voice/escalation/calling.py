@@ -23,6 +23,7 @@ from voice.escalation.events import (
     PassedOn,
     VoicemailSuspected,
 )
+from voice.escalation.sparing import reach
 from voice.escalation.state import Leg
 from voice.escalation.turn import Turn
 
@@ -47,7 +48,11 @@ _OUTCOMES: dict[type[Ended], str] = {
 
 
 def ring(turn: Turn, contact: str, number: int = 0, *, again: bool = False) -> None:
-    """Call a contact on one of his numbers."""
+    """Call a contact on this number, or the first behind it that does not lead to the worker himself."""
+    left = (n for n in reach(turn.frozen.contacts[contact], turn.own).numbers if n >= number)
+    if (free := next(left, None)) is None:
+        return
+    number, again = free, again and free == number
     leg = Leg(turn.name(), contact, number, turn.later(turn.step.seconds + SETUP), again=again)
     turn.do(Ring(leg.id, contact, turn.frozen.contacts[contact].numbers[number], turn.step.seconds))
     turn.set(legs=(*turn.state.legs, leg), tried=True)
@@ -98,8 +103,7 @@ def over(turn: Turn, leg: Leg, outcome: str, **detail: str | int | None) -> None
 
 
 def _next_number(turn: Turn, leg: Leg) -> None:
-    if leg.number + 1 < len(turn.frozen.contacts[leg.contact].numbers):
-        ring(turn, leg.contact, leg.number + 1)
+    ring(turn, leg.contact, leg.number + 1)
 
 
 def _put(turn: Turn, leg: Leg) -> None:

@@ -2,7 +2,7 @@
 not told where to go. No call is made, and nothing is asked: it goes by the configuration alone."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cache
 from ipaddress import ip_address
 
@@ -13,6 +13,8 @@ from voice.contacts import is_uri, number_uri
 from voice.errors import EarshotError
 from voice.escalation.explaining import called
 from voice.escalation.phrases import listed
+from voice.escalation.sparing import is_own, lines, own_lines, reach
+from voice.escalation.targets import OPERATORS
 from voice.interlock import Interlock
 from voice.sip.routing import next_hop
 
@@ -24,7 +26,9 @@ def of_contacts(frozen: FrozenPlan, settings: Settings) -> Iterator[str]:
     for contact in rung:
         for number in contact.numbers:
             yield from (f"{contact.id!r}: {line}" for line in _of_number(number, trunks, settings))
-    yield from _shared(rung, settings)
+    yield from _shared(rung)
+    targets = [target for step in frozen.plan.steps for target in (*step.ring, *step.message)]
+    yield from _in_danger(frozen, everybody(frozen, targets), settings)
 
 
 def _of_number(number: str, trunks: Sequence[str], settings: Settings) -> Iterator[str]:
@@ -35,8 +39,8 @@ def _of_number(number: str, trunks: Sequence[str], settings: Settings) -> Iterat
         yield f"{number} is taken for an emergency number and refused: write a person's own number, with its country"
 
 
-def _shared(rung: Iterable[Contact], settings: Settings) -> Iterator[str]:
-    """One telephone that is to ring for two people, or for the one who calls for help."""
+def _shared(rung: Iterable[Contact]) -> Iterator[str]:
+    """One telephone that is to ring for two people."""
     owners: dict[str, list[str]] = defaultdict(list)
     for contact in rung:
         for number in contact.numbers:
@@ -44,10 +48,38 @@ def _shared(rung: Iterable[Contact], settings: Settings) -> Iterator[str]:
     for number, ids in owners.items():
         if len(ids) > 1:
             yield f"{listed([repr(id) for id in ids])} have the number {number}: it is called once for each of them"
-        callers = [f"worker {worker.id!r}" for worker in settings.workers if number in worker.numbers]
-        callers += [f"device {device.id!r}" for device in settings.devices if number in device.numbers]
-        for caller in callers:
-            yield f"{ids[0]!r} has the number of {caller}: whoever raises the alarm would be rung for help"
+
+
+def _in_danger(frozen: FrozenPlan, meant: Sequence[Contact], settings: Settings) -> Iterator[str]:
+    """Who is rung or written to, and may be the one who calls for help: then his telephones are left alone."""
+    customer = frozen.customer
+    for worker in (worker for worker in settings.workers if _follows(worker, customer, settings)):
+        yield from _left_alone(frozen, meant, f"worker {worker.id!r}", own_lines(worker, None, settings.devices))
+    for device in (device for device in settings.devices if _is_alone(device, customer, settings)):
+        yield from _left_alone(frozen, meant, f"device {device.id!r}", own_lines(None, device))
+
+
+def _left_alone(frozen: FrozenPlan, meant: Sequence[Contact], whose: str, own: Collection[str]) -> Iterator[str]:
+    """What the alarms of one worker leave out, and whether anybody is left."""
+    spared = [(contact, line) for contact in meant for line in lines(contact) if is_own(line, own)]
+    for contact, line in spared:
+        what = {contact.email: "e-mail address", contact.sms: "sms number"}.get(line, "number")
+        nothing = reach(contact, own).nothing
+        left_out = repr(contact.id) if nothing else line
+        yield (
+            f"{contact.id!r} has the {what} {line} of {whose}: in an alarm of {whose} {left_out} is neither rung nor "
+            "written to, for that would betray the worker"
+        )
+    rings = [target for step in frozen.plan.steps for target in step.ring]
+    if spared and OPERATORS not in rings and not any(reach(c, own).numbers for c in everybody(frozen, rings)):
+        yield f"an alarm of {whose} rings nobody, for those who would be rung are the worker himself: add somebody else"
+
+
+def _follows(worker: Worker, customer: Customer | None, settings: Settings) -> bool:
+    """Whether an alarm of his may follow this customer's plan: his own, else that of a device of his."""
+    worn = [device.customer for device in settings.devices if device.worker == worker.id]
+    whose = [worker.customer] if worker.customer else [None, *worn]
+    return (customer.id if customer else None) in whose
 
 
 def of_routes(frozen: FrozenPlan, settings: Settings) -> Iterator[str]:

@@ -1,13 +1,26 @@
 """What is known of an alarm when it opens: for the voice that asks for help, for messages, for the control room."""
 
+from collections.abc import Iterable
+
 from config.models import Device, Worker
 from config.plans import Customer
+from voice.escalation.sparing import own_lines
 from voice.escalation.state import Facts
 from voice.incidents.kinds import Kind
 
 
-def facts_of(kind: Kind, *, device: Device | None, worker: Worker | None, customer: Customer | None) -> Facts:
-    """The worker's own place, else his customer's. A position of a device comes later, as an event."""
+def facts_of(
+    kind: Kind,
+    *,
+    device: Device | None,
+    worker: Worker | None,
+    customer: Customer | None,
+    devices: Iterable[Device] = (),
+) -> Facts:
+    """The worker's own place, else his customer's. A position of a device comes later, as an event.
+
+    `devices`: all that there are, for he may wear more than one.
+    """
     place: Worker | Customer | None = worker if worker is not None and _placed(worker) else customer
     return Facts(
         kind=kind.value,
@@ -18,6 +31,7 @@ def facts_of(kind: Kind, *, device: Device | None, worker: Worker | None, custom
         latitude=place.latitude if place else None,
         longitude=place.longitude if place else None,
         uncertainty_m=place.uncertainty_m if place else None,
+        own_lines=own_lines(worker, device, devices),
     )
 
 

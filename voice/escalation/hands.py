@@ -31,7 +31,7 @@ class ServiceHands:
     phone_tree: PhoneTree
     emergency: EmergencyCalls
     messenger: Messenger
-    raise_technical: Callable[[str, FrozenPlan, RaiseTechnical], Awaitable[None]]
+    raise_technical: Callable[[str, State, FrozenPlan, RaiseTechnical], Awaitable[None]]
 
     async def carry_out(self, incident: str, state: State, frozen: FrozenPlan, command: Command) -> None:
         """See `delivery.Hands`."""
@@ -46,4 +46,4 @@ class ServiceHands:
             case CallEmergency():
                 await self.emergency.call(incident, state, frozen, command)
             case RaiseTechnical():
-                await self.raise_technical(incident, frozen, command)
+                await self.raise_technical(incident, state, frozen, command)

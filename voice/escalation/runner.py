@@ -52,7 +52,13 @@ from voice.escalation.live import Live
 from voice.escalation.ownership import Ownership
 from voice.escalation.plan_texts import Plans
 from voice.escalation.state import Change, Decision, Facts, Note, Phase, State
-from voice.escalation.taking_up import brought_forward, call_ended, died_with_the_process, left_undone
+from voice.escalation.taking_up import (
+    brought_forward,
+    call_ended,
+    died_with_the_process,
+    knowing_the_worker,
+    left_undone,
+)
 from voice.journal import Journal
 from voice.owned.ledger import Fence
 from voice.owned.live import Orders, durable_orders
@@ -83,16 +89,20 @@ class Escalations(Shell[Live, Event, Decided]):
         spawn: Spawn,
         node: str,
         lease_seconds: float = 3.0,
+        own_lines: Callable[[IncidentRow], tuple[str, ...]] = lambda incident: (),
         on_take_up: Callable[[TakenUp], Awaitable[None] | None] = lambda taken: None,
         on_lost: Callable[[str], None] = lambda incident: None,
         on_state: Callable[[str, State], None] = lambda incident, state: None,
         on_change: Callable[[str, Change], None] = lambda incident, change: None,
     ) -> None:
-        """`on_take_up`: escalations of a process that is gone are ours; before any event of theirs is decided.
+        """`own_lines`: what leads to the worker of an incident, whose row may not say so yet.
+
+        `on_take_up`: escalations of a process that is gone are ours; before any event of theirs is decided.
 
         `on_lost`: another node has this one now. `on_state`, `on_change`: after each decision, before it is durable.
         """
         super().__init__(ledger, journal, clock, node, Timer())
+        self._own_lines = own_lines
         self._on_take_up = on_take_up
         self._on_lost = on_lost
         self._on_state = on_state
@@ -294,7 +304,7 @@ class Escalations(Shell[Live, Event, Decided]):
 
     def _revive(self, item: Claimed) -> Live:
         fence = Fence(item.incident.id, self._node, item.epoch)
-        state = brought_forward(item, self._clock.now())
+        state = knowing_the_worker(brought_forward(item, self._clock.now()), self._own_lines(item.incident))
         live = Live(fence, self._plans.frozen(item.plan), state)
         self._live[live.id] = live
         return live

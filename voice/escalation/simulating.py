@@ -87,9 +87,14 @@ def simulate(
     *,
     kind: str = "panic",
     stops: bool = True,
+    own_lines: tuple[str, ...] = (),
 ) -> Story:
-    """From the alarm on, for `limit` at most. `stops`: after the first lap, or at the first emergency call."""
-    return _Run(frozen, begin("simulated", Facts(kind, 1), opened_at), behaviour, opened_at + limit, stops).story()
+    """From the alarm on, for `limit` at most. `stops`: after the first lap, or at the first emergency call.
+
+    `own_lines`: what leads to the worker whose alarm it is, and is left alone.
+    """
+    facts = Facts(kind, 1, own_lines=own_lines)
+    return _Run(frozen, begin("simulated", facts, opened_at), behaviour, opened_at + limit, stops).story()
 
 
 @dataclass(slots=True)

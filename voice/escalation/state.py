@@ -55,6 +55,9 @@ class Facts:
     longitude: float | None = None
     uncertainty_m: float | None = None
     located_at: datetime | None = None
+    own_lines: tuple[str, ...] | None = field(default=None, repr=False)
+    """What leads to the worker himself, and is not rung nor written to (`sparing`). None: opened by an Earshot that
+    did not keep it."""
 
 
 @dataclass(frozen=True, slots=True)

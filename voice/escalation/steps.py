@@ -12,13 +12,14 @@ After the last step the plan starts again from the top, or stops where that is a
 state that escalates has a deadline: each rule here ends in a call that has one, in a moment to wait for, or goes on.
 """
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from config.plans import Contact
 from voice.escalation import calling, control_room
 from voice.escalation.commands import Channel, RaiseTechnical, Send
+from voice.escalation.sparing import WHY, Reach, reach
 from voice.escalation.state import Sent
-from voice.escalation.targets import OPERATORS, callable_now, people, text_number
+from voice.escalation.targets import OPERATORS, callable_now, people
 from voice.escalation.turn import Turn
 from voice.incidents.kinds import Kind
 
@@ -103,10 +104,12 @@ def _begin(turn: Turn) -> None:
 def _begin_ringing(turn: Turn) -> None:
     """The people of this moment: rotas are read now."""
     step, state = turn.step, turn.state
-    everybody = callable_now(turn.frozen, step.ring, turn.now)
+    everybody = callable_now(turn.frozen, step.ring, turn.now, turn.own)
     left = tuple(who for who in everybody if who not in state.passed)
     operators = OPERATORS in step.ring
     turn.tell(rings=[OPERATORS] * operators + list(left))
+    rung = people(turn.frozen, step.ring, turn.now)
+    _tell_of_spared(turn, (who for who in rung if turn.frozen.contacts[who].numbers and not _reach(turn, who).numbers))
     if not everybody and set(step.ring) != {OPERATORS}:
         turn.note("nobody_on_duty", {"step": state.step + 1})
     turn.set(operators_ring=state.operators_ring or operators, step_due=_operators_until(turn))
@@ -139,12 +142,15 @@ def _send(turn: Turn) -> None:
     step, state = turn.step, turn.state
     if any(sent.step == state.step and turn.now < sent.at + timedelta(seconds=REMIND) for sent in state.sent):
         return
-    to = people(turn.frozen, step.message, turn.now)
+    meant = people(turn.frozen, step.message, turn.now)
+    spared = {who for who in meant if _reach(turn, who).nothing}
+    to = tuple(who for who in meant if who not in spared)
     turn.tell(messages=list(to))
+    _tell_of_spared(turn, (who for who in meant if who in spared))
     if not to:
         turn.note("nobody_on_duty", {"step": state.step + 1})
     for who in to:
-        for channel in _channels(turn.frozen.contacts[who], step.by):
+        for channel in _channels(_reach(turn, who), step.by):
             turn.do(Send(turn.name(), who, channel, step.text, link=step.link != "none", counts=step.link == "proof"))
     sent = (*(sent for sent in state.sent if sent.step != state.step), Sent(state.step, turn.now))
     links = state.links + tuple(who for who in to if step.link == "proof" and who not in state.links)
@@ -152,8 +158,18 @@ def _send(turn: Turn) -> None:
     turn.set(sent=sent, links=links, acknowledged=acknowledged)
 
 
-def _channels(contact: Contact, by: tuple[Channel, ...]) -> tuple[Channel, ...]:
-    has = {"sms": text_number(contact), "email": contact.email}
+def _reach(turn: Turn, contact: str) -> Reach:
+    return reach(turn.frozen.contacts[contact], turn.own)
+
+
+def _tell_of_spared(turn: Turn, contacts: Iterable[str]) -> None:
+    """Who is left out because his telephone would betray the worker: it is the worker's own."""
+    for who in contacts:
+        turn.note("contact_spared", {"contact": who, "step": turn.state.step + 1, "why": WHY})
+
+
+def _channels(contact: Reach, by: tuple[Channel, ...]) -> tuple[Channel, ...]:
+    has = {"sms": contact.sms, "email": contact.email}
     return tuple(channel for channel in by if has[channel])
 
 

@@ -26,6 +26,13 @@ def brought_forward(item: Claimed, now: datetime) -> State:
     return replace(state, due_at=min(earliest, now + timedelta(seconds=item.state.waits)))
 
 
+def knowing_the_worker(state: State, own_lines: tuple[str, ...]) -> State:
+    """The state of an alarm that opened before it was kept what leads to its worker: from now on that is left alone."""
+    if state.facts.own_lines is not None:
+        return state
+    return replace(state, facts=replace(state.facts, own_lines=own_lines))
+
+
 def died_with_the_process(item: Claimed) -> Iterator[Event]:
     """Calls and people on the line are gone; last the control room, so that it is known who is left beside it."""
     for call, started in _calls(item):

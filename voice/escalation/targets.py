@@ -1,19 +1,25 @@
 """Whom the targets of a step mean at a moment: `team:ID` and `contact:ID`, expanded to contacts."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 
 from config.plans import Contact, FrozenPlan
 from voice.escalation.rota import on_duty, within
+from voice.escalation.sparing import reach
 
 OPERATORS = "operators"
 TIME_ZONE = "Europe/Amsterdam"
 """Of a contact who has none, and whose customer is not known."""
 
 
-def callable_now(frozen: FrozenPlan, targets: Iterable[str], at: datetime) -> tuple[str, ...]:
-    """Who is rung: those with a number, without those outside their hours unless nobody would be left."""
-    everybody = tuple(who for who in people(frozen, targets, at) if frozen.contacts[who].numbers)
+def callable_now(
+    frozen: FrozenPlan, targets: Iterable[str], at: datetime, own: Collection[str] = ()
+) -> tuple[str, ...]:
+    """Who is rung: those with a number, without those outside their hours unless nobody would be left.
+
+    `own`: what leads to the worker himself, and is no number of anybody in his alarm.
+    """
+    everybody = tuple(who for who in people(frozen, targets, at) if reach(frozen.contacts[who], own).numbers)
     return tuple(who for who in everybody if _in_hours(frozen, frozen.contacts[who], at)) or everybody
 
 
@@ -24,11 +30,6 @@ def people(frozen: FrozenPlan, targets: Iterable[str], at: datetime) -> tuple[st
         kind, _, name = target.partition(":")
         found |= dict.fromkeys(_team(frozen, name, at) if kind == "team" else _known(frozen, (name,)))
     return tuple(found)
-
-
-def text_number(contact: Contact) -> str | None:
-    """Where text messages to a contact go, None when he has no telephone number."""
-    return contact.text_number
 
 
 def _team(frozen: FrozenPlan, team_id: str, at: datetime) -> tuple[str, ...]:

@@ -28,6 +28,11 @@ class Turn:
         return self.frozen.plan.steps[self.state.step]
 
     @property
+    def own(self) -> tuple[str, ...]:
+        """What leads to the worker himself: in his alarm it is neither rung nor written to."""
+        return self.state.facts.own_lines or ()
+
+    @property
     def escalating(self) -> bool:
         return self.state.phase is Phase.ESCALATING
 

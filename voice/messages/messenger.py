@@ -5,7 +5,7 @@ nothing: the escalation does not wait for it.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from random import Random
 from typing import Any, Protocol
 
@@ -13,8 +13,8 @@ import structlog
 
 from config.plans import Contact, FrozenPlan
 from voice.escalation.commands import Send
+from voice.escalation.sparing import reach
 from voice.escalation.state import State
-from voice.escalation.targets import text_number
 from voice.messages.channel import Channel, Message, MessageFailed, Receipt
 from voice.messages.wording import Extra, Reader, reader_of, subject, text
 
@@ -76,7 +76,7 @@ class Messenger:
         if channel is None:
             raise MessageFailed(f"no channel for {command.channel} is configured", retry_can_help=False)
         contact = frozen.contacts.get(command.contact)
-        to = address(contact, command.channel) if contact else None
+        to = address(contact, command.channel, state.facts.own_lines or ()) if contact else None
         if contact is None or to is None:
             raise MessageFailed(f"the contact has no address for {command.channel}", retry_can_help=False)
         message = await self._message(incident, state, reader_of(contact, frozen.customer), command, to)
@@ -125,6 +125,8 @@ async def attempt(channel: Channel, message: Message) -> Receipt:
         raise MessageFailed(f"a fault of our own ({type(error).__name__})", retry_can_help=False) from None
 
 
-def address(contact: Contact, channel: str) -> str | None:
-    """Where a message on this channel goes; None: he cannot be reached by it."""
-    return contact.email if channel == "email" else text_number(contact)
+def address(contact: Contact, channel: str, own: Collection[str] = ()) -> str | None:
+    """Where a message on this channel goes; None: he cannot be reached by it, or it would come to the worker himself,
+    whom `own` leads to."""
+    left = reach(contact, own)
+    return left.email if channel == "email" else left.sms

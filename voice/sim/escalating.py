@@ -67,6 +67,8 @@ class EscalatingProcess:
     """One process, and its way to the database."""
 
     facts = Facts(kind="panic", priority=1, worker="Anna")
+    own_lines: tuple[str, ...] = ()
+    """What leads to her, for alarms of which the facts do not say so."""
 
     def __init__(
         self,
@@ -105,6 +107,7 @@ class EscalatingProcess:
             clock=SteadyClock(self.clock, loop),
             spawn=self.spawn,
             node=node,
+            own_lines=lambda incident: self.own_lines,
             on_take_up=self._take_up,
             on_lost=self.lost.append,
             on_state=lambda incident, state: on_state(self, incident, state),

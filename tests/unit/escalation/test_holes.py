@@ -250,7 +250,44 @@ def test_one_telephone_for_two_people_is_told() -> None:
 def test_a_contact_who_is_the_one_in_danger_is_told() -> None:
     worker = {"id": "w", "name": "W", "numbers": ["+31600000011"], "customer": "c"}
     (line,) = found(given(workers=[worker]))
-    assert line == "'anna' has the number of worker 'w': whoever raises the alarm would be rung for help"
+    assert line == (
+        "'anna' has the number +31600000011 of worker 'w': in an alarm of worker 'w' 'anna' is neither rung nor "
+        "written to, for that would betray the worker"
+    )
+
+
+def test_the_number_is_recognised_however_it_is_written_and_for_messages_too() -> None:
+    contacts = [
+        {"id": "anna", "name": "Anna", "numbers": ["+31600000021"], "sms": "0600000011", "email": "anna@example.org"},
+        {"id": "bob", "name": "Bob", "numbers": ["+31600000012"]},
+    ]
+    worker = {"id": "w", "name": "W", "numbers": ["0031-600000011", "sip:anna@example.org"], "customer": "c"}
+    sms, email = found(given(contacts=contacts, workers=[worker]))
+    assert sms.startswith("'anna' has the sms number 0600000011 of worker 'w'")
+    assert email.startswith("'anna' has the e-mail address anna@example.org of worker 'w'")
+    assert "anna@example.org is neither rung nor written to" in email
+
+
+def test_who_is_only_written_to_is_told_as_well() -> None:
+    worker = {"id": "w", "name": "W", "numbers": ["+31600000011"], "customer": "c"}
+    steps = ({"ring": "operators"}, {"ring": "contact:bob"}, {"message": "contact:anna"})
+    (line,) = found(given(*steps, workers=[worker]))
+    assert line.startswith("'anna' has the number +31600000011 of worker 'w'")
+
+
+def test_a_plan_that_would_ring_only_the_worker_himself_is_told() -> None:
+    worker = {"id": "w", "name": "W", "numbers": ["+31600000011"], "customer": "c"}
+    lines = found(given({"ring": "contact:anna"}, workers=[worker]))
+    assert (
+        "an alarm of worker 'w' rings nobody, for those who would be rung are the worker himself: add somebody else"
+        in lines
+    )
+
+
+def test_a_worker_of_another_customer_is_no_matter_of_this_plan() -> None:
+    worker = {"id": "w", "name": "W", "numbers": ["+31600000011"], "customer": "other"}
+    other = {"id": "other", "name": "Other"}
+    assert found(given(workers=[worker], customers=[CUSTOMER, other])) == []
 
 
 def routed(route: dict[str, Any], *, step: dict[str, Any] | None = None, **tables: Any) -> Settings:
