@@ -12,7 +12,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -226,9 +226,8 @@ def escalation(incident: LiveIncident, desk: Desk, spared: Sequence[str] = ()) -
         device=incident.device,
         worker=incident.worker,
         customer=incident.customer,
-        devices=desk.settings.devices,
+        own_lines=(*desk.directory.own_lines(incident.worker, incident.device, incident.claimed), *spared),
     )
-    facts = replace(facts, own_lines=(*(facts.own_lines or ()), *spared))
     try:
         return desk.escalations.opening(incident.id, incident.frozen, facts, incident.opened_at)
     except Exception:

@@ -19,7 +19,6 @@ from voice.escalation.events import EmergencyAsked, Event
 from voice.escalation.hands import ServiceHands
 from voice.escalation.phone_tree import PhoneTree
 from voice.escalation.runner import Escalations, TakenUp
-from voice.escalation.sparing import own_lines
 from voice.escalation.state import Change, Phase, State
 from voice.incidents.lifecycle import State as Standing
 from voice.live_incidents import LiveIncident
@@ -130,7 +129,7 @@ class EscalationDesk:
         settings = self._service.settings
         worker = settings.worker(row.worker_id) if row.worker_id else None
         device = settings.device(row.device_id) if row.device_id else None
-        return own_lines(worker, device, settings.devices)
+        return self._service.desk.directory.own_lines(worker, device, row.caller or "")
 
     def _report(self, incident: str, event: Event) -> None:
         self.escalations.post(incident, event)

@@ -11,6 +11,7 @@ from typing import Literal
 from config.check_ins import Button
 from config.models import Device, Operator, Settings, Worker
 from voice.address import parse_ip
+from voice.escalation.sparing import own_lines
 from voice.incidents.kinds import Kind
 from voice.numbers import normal_number
 
@@ -62,6 +63,11 @@ class Lookups:
         for device in settings.devices:
             for number in device.numbers:
                 self.numbers[normal_number(number)] = device
+        self.telephones = {normal_number(number): w for w in settings.workers for number in w.numbers}
+        self.worn: dict[str, list[Device]] = {}
+        for device in settings.devices:
+            if device.worker:
+                self.worn.setdefault(device.worker, []).append(device)
         self.check_in_numbers = {normal_number(number) for number in settings.check_in.numbers}
         self.secrets = {d.username: d.password for d in settings.devices if d.username and d.password}
         self.secrets |= {o.username: o.password for o in settings.operators if o.username and o.password}
@@ -114,12 +120,23 @@ class Directory:
         trusted = self.trusts(claims.source)
         for proof, names in self._by_strength(claims, trusted):
             for name in names:
-                device = self.device(name) or self._now.numbers.get(normal_number(name))
+                device = self._named(name)
                 if device is not None:
                     worker = self._now.workers.get(device.worker) if device.worker else None
                     return Caller(device, worker, proof, name)
         claimed = next((name for _, names in self._by_strength(claims, trusted) for name in names if name), "")
         return Caller(None, None, "none", claimed)
+
+    def _named(self, name: str) -> Device | None:
+        return self.device(name) or self._now.numbers.get(normal_number(name))
+
+    def own_lines(self, worker: Worker | None, device: Device | None, claimed: str = "") -> tuple[str, ...]:
+        """What leads to whoever is in danger. A claim is enough to spare somebody, where nothing better is known."""
+        if worker is None and device is None and claimed:
+            device, worker = self._named(claimed), self._now.telephones.get(normal_number(claimed))
+        if worker is None and device is not None and device.worker:
+            worker = self._now.workers.get(device.worker)
+        return own_lines(worker, device, self._now.worn.get(worker.id, ()) if worker else ())
 
     @staticmethod
     def _by_strength(claims: Claims, trusted: bool) -> Iterable[tuple[Proof, tuple[str, ...]]]:

@@ -1,10 +1,7 @@
 """What is known of an alarm when it opens: for the voice that asks for help, for messages, for the control room."""
 
-from collections.abc import Iterable
-
 from config.models import Device, Worker
 from config.plans import Customer
-from voice.escalation.sparing import own_lines
 from voice.escalation.state import Facts
 from voice.incidents.kinds import Kind
 
@@ -15,11 +12,11 @@ def facts_of(
     device: Device | None,
     worker: Worker | None,
     customer: Customer | None,
-    devices: Iterable[Device] = (),
+    own_lines: tuple[str, ...] = (),
 ) -> Facts:
     """The worker's own place, else his customer's. A position of a device comes later, as an event.
 
-    `devices`: all that there are, for he may wear more than one.
+    `own_lines`: what leads to the worker (`Directory.own_lines`).
     """
     place: Worker | Customer | None = worker if worker is not None and _placed(worker) else customer
     return Facts(
@@ -31,7 +28,7 @@ def facts_of(
         latitude=place.latitude if place else None,
         longitude=place.longitude if place else None,
         uncertainty_m=place.uncertainty_m if place else None,
-        own_lines=own_lines(worker, device, devices),
+        own_lines=own_lines,
     )
 
 

@@ -161,6 +161,17 @@ def test_a_simulation_tells_time_and_what_would_happen(file: Path, capsys: pytes
     )
 
 
+def test_the_worker_whose_alarm_it_is_is_left_alone(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    worker = '[[workers]]\nid = "w"\nname = "W"\ncustomer = "b"\nnumbers = ["+31600000002"]\n'
+    file.write_text(file.read_text() + worker)
+    out = told(capsys, "simulate", "rest", "--config", str(file), "--worker", "w")
+    assert "alarm of Customer b" in out
+    assert "leaves Bob [the boss] out at step 3: is the worker himself" in out
+    assert "rings Bob [the boss]" not in out
+    line = told(capsys, "simulate", "rest", "--config", str(file), "--worker", "x", code=2)
+    assert line == "earshot: there is no worker 'x'; workers: w\n"
+
+
 def test_the_rota_is_that_of_the_time(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = told(capsys, "simulate", "rest", "--config", str(file), "--from", "Sunday 03:00")
     assert "finds nobody at step 2" not in out  # everybody stands in

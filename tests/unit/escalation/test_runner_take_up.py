@@ -130,6 +130,20 @@ async def test_an_operator_whose_leg_died_with_the_process_does_not_have_it_any_
 
 
 @virtually
+async def test_an_alarm_that_an_earlier_version_opened_spares_its_worker_once_it_is_taken_up() -> None:
+    stage = Stage("a")
+    stage.raises(plan(ring("contact:bob", "contact:chris", order="sequence")))
+    await asyncio.sleep(1.0)
+    assert stage.rung() == ["bob"]
+    stage.dies("a")
+    stage.comes_back("a")
+    stage["a"].own_lines = ("+31622222222",)
+    await asyncio.sleep(1.0)
+    assert stage.rung() == ["bob", "chris"]
+    assert stage.state().facts.own_lines == ("+31622222222",)
+
+
+@virtually
 async def test_a_message_that_may_not_have_gone_out_is_sent_under_the_same_key() -> None:
     stage = Stage("a")
     stage.world.do = lambda done: asyncio.sleep(60) if isinstance(done.command, Send) else None

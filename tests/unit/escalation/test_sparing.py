@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from config.models import Device, Worker
+from config.models import Device, Settings, Worker
 from config.plans import Contact, FrozenPlan, Step
 from tests.unit.escalation.conversation import CONTACTS, OPENED, Conversation, plan, ring
+from voice.directory import Directory
 from voice.escalation.commands import Ring
 from voice.escalation.engine import begin
 from voice.escalation.events import Busy, LegLost
@@ -50,11 +51,25 @@ def test_numbers_and_accounts_of_all_that_he_wears_are_the_workers() -> None:
 
 
 @pytest.mark.parametrize("kind", Kind)
-def test_the_facts_of_every_kind_of_alarm_hold_them_with_a_device_or_without(kind: Kind) -> None:
-    worker = Worker(id="w", name="W", numbers=(ANNA,))
-    facts = facts_of(kind, device=None, worker=worker, customer=None)
+def test_the_facts_of_every_kind_of_alarm_hold_them_and_show_them_to_nobody(kind: Kind) -> None:
+    facts = facts_of(kind, device=None, worker=None, customer=None, own_lines=(ANNA,))
     assert facts.own_lines == (ANNA,)
     assert ANNA not in repr(facts)
+
+
+@pytest.mark.parametrize("claimed", ["badge-7", "0031 6 1111 1111"])
+def test_who_proves_nothing_is_spared_by_what_he_claims_to_be(claimed: str) -> None:
+    worker = Worker(id="w", name="W", numbers=(ANNA,))
+    settings = Settings(workers=(worker,), devices=(Device(id="badge", username="badge-7", worker="w"),))
+    directory = Directory(settings)
+    assert directory.own_lines(None, None, claimed) == (ANNA, "badge-7")
+    assert directory.own_lines(worker, None) == (ANNA, "badge-7")
+    assert directory.own_lines(None, None, "+31699999999") == ()
+
+
+def test_a_worker_without_a_device_who_calls_for_help_is_spared_too() -> None:
+    settings = Settings(workers=(Worker(id="w", name="W", numbers=(ANNA,)),))
+    assert Directory(settings).own_lines(None, None, ANNA) == (ANNA,)
 
 
 @pytest.mark.parametrize(

@@ -110,6 +110,16 @@ async def test_an_e_mail_goes_to_the_address_of_a_contact() -> None:
 
 
 @virtually
+async def test_nothing_goes_to_the_worker_himself_not_even_what_an_earlier_version_had_decided() -> None:
+    scene = Scene()
+    threatened = replace(STATE, facts=replace(STATE.facts, own_lines=("+31612345678", "sip:anna@example.org")))
+    for channel in ("sms", "email"):
+        await scene.messenger.carry_out(INCIDENT, threatened, FROZEN, Send("4.0", "anna", channel, ""))
+    assert not scene.wire.taken
+    assert [kind for kind, _ in scene.notes] == ["message_failed", "message_failed"]
+
+
+@virtually
 async def test_the_timeline_says_who_was_sent_what_and_never_where_to() -> None:
     scene = Scene()
     await scene.send(SEND)
