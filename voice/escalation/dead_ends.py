@@ -2,7 +2,7 @@
 not told where to go. No call is made, and nothing is asked: it goes by the configuration alone."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from ipaddress import ip_address
 
@@ -59,7 +59,7 @@ def _in_danger(frozen: FrozenPlan, meant: Sequence[Contact], settings: Settings)
         yield from _left_alone(frozen, meant, f"device {device.id!r}", own_lines(None, device))
 
 
-def _left_alone(frozen: FrozenPlan, meant: Sequence[Contact], whose: str, own: Collection[str]) -> Iterator[str]:
+def _left_alone(frozen: FrozenPlan, meant: Sequence[Contact], whose: str, own: tuple[str, ...]) -> Iterator[str]:
     """What the alarms of one worker leave out, and whether anybody is left."""
     spared = [(contact, line) for contact in meant for line in lines(contact) if is_own(line, own)]
     for contact, line in spared:

@@ -8,8 +8,9 @@ Pure.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from config.plans import Contact
@@ -48,14 +49,14 @@ def own_lines(worker: Worker | None, device: Device | None, devices: Iterable[De
     return tuple(dict.fromkeys(lines))
 
 
-def reach(contact: Contact, own: Collection[str]) -> Reach:
+def reach(contact: Contact, own: tuple[str, ...]) -> Reach:
     """Where a contact may be reached in an alarm of the worker whom these lines lead to.
 
     Each number counts for itself. When all that could be called are the worker's, the contact is the worker, and what
     is written to him would be read beside him, too. No number tells whose an e-mail address is: it is the worker's
     where any number of the contact is.
     """
-    if not own:
+    if not (own and any(is_own(line, own) for line in lines(contact))):
         return Reach(tuple(range(len(contact.numbers))), contact.text_number, contact.email)
     telephones = [number for number in contact.numbers if number.lstrip("+").isdigit()]
     texted = [line for line in (contact.sms, *telephones) if line]
@@ -63,15 +64,16 @@ def reach(contact: Contact, own: Collection[str]) -> Reach:
     if contact.numbers and not numbers:
         return Reach((), None, None)
     sms = next((line for line in texted if not is_own(line, own)), None)
-    known = [*contact.numbers, *texted, *([contact.email] if contact.email else [])]
-    return Reach(numbers, sms, None if any(is_own(line, own) for line in known) else contact.email)
+    return Reach(numbers, sms, None)
 
 
-def is_own(line: str, own: Collection[str]) -> bool:
+@lru_cache(16384)
+def is_own(line: str, own: tuple[str, ...]) -> bool:
     """Whether a number or address leads to where one of these does."""
     return any(lead_to_one(line, other) for other in own)
 
 
 def lines(contact: Contact) -> Iterator[str]:
     """Everything by which a contact is reached."""
-    yield from dict.fromkeys(line for line in (*contact.numbers, contact.sms, contact.email) if line)
+    yield from contact.numbers
+    yield from (line for line in (contact.sms, contact.email) if line)

@@ -108,8 +108,9 @@ def _begin_ringing(turn: Turn) -> None:
     left = tuple(who for who in everybody if who not in state.passed)
     operators = OPERATORS in step.ring
     turn.tell(rings=[OPERATORS] * operators + list(left))
-    rung = people(turn.frozen, step.ring, turn.now)
-    _tell_of_spared(turn, (who for who in rung if turn.frozen.contacts[who].numbers and not _reach(turn, who).numbers))
+    if turn.own:
+        rung = [who for who in people(turn.frozen, step.ring, turn.now) if turn.frozen.contacts[who].numbers]
+        _tell_of_spared(turn, (who for who in rung if not _reach(turn, who).numbers))
     if not everybody and set(step.ring) != {OPERATORS}:
         turn.note("nobody_on_duty", {"step": state.step + 1})
     turn.set(operators_ring=state.operators_ring or operators, step_due=_operators_until(turn))

@@ -1,6 +1,6 @@
 """Whom the targets of a step mean at a moment: `team:ID` and `contact:ID`, expanded to contacts."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from datetime import datetime
 
 from config.plans import Contact, FrozenPlan
@@ -13,7 +13,7 @@ TIME_ZONE = "Europe/Amsterdam"
 
 
 def callable_now(
-    frozen: FrozenPlan, targets: Iterable[str], at: datetime, own: Collection[str] = ()
+    frozen: FrozenPlan, targets: Iterable[str], at: datetime, own: tuple[str, ...] = ()
 ) -> tuple[str, ...]:
     """Who is rung: those with a number, without those outside their hours unless nobody would be left.
 

@@ -5,7 +5,7 @@ nothing: the escalation does not wait for it.
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from random import Random
 from typing import Any, Protocol
 
@@ -125,7 +125,7 @@ async def attempt(channel: Channel, message: Message) -> Receipt:
         raise MessageFailed(f"a fault of our own ({type(error).__name__})", retry_can_help=False) from None
 
 
-def address(contact: Contact, channel: str, own: Collection[str] = ()) -> str | None:
+def address(contact: Contact, channel: str, own: tuple[str, ...] = ()) -> str | None:
     """Where a message on this channel goes; None: he cannot be reached by it, or it would come to the worker himself,
     whom `own` leads to."""
     left = reach(contact, own)
