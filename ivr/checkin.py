@@ -3,8 +3,10 @@
 He presses a key that is drawn anew for each call, or keys his PIN. What calls for help in silence goes the same way to
 the last sample: the desk accepts the one as the other, and nothing here knows which it was.
 
-Once an entry was accepted we never hang up. The line stays open and silent for as long as the worker leaves it, after
-every check-in; so an open line tells a bystander nothing.
+Once an entry was made we never hang up. The line stays open and silent for as long as the worker leaves it, after every
+check-in; so an open line tells a bystander nothing. That holds for entries that were refused, too: while a PIN is
+locked, one that calls for help is answered as a wrong one, and somebody listens on the line afterwards. We hang up on
+silence: nobody has said anything there, and a voicemail would go on recording.
 """
 
 import random
@@ -107,7 +109,7 @@ class Outcome(StrEnum):
     EXTENDED = "extended"
     """The same, and then he extended the session. The call is up."""
     NOT_CONFIRMED = "not_confirmed"
-    """Silence, or what did not count. We hung up."""
+    """Silence, or what did not count. We hung up, unless an entry was refused: then the call is up."""
     VOICEMAIL_SUSPECTED = "voicemail_suspected"
     """Silence, after something that sounded like an answering machine. We hung up."""
     HUNG_UP = "hung_up"
@@ -176,7 +178,7 @@ async def prepare(voice: Voice, call: CheckIn) -> None:
 
 
 async def check_in(phone: Phone, voice: Voice, desk: Desk, call: CheckIn) -> CheckedIn:
-    """Ask. The call is up afterwards if the outcome `is_answered` and he has not hung up; it is his to end."""
+    """Ask. The call is up afterwards if an entry was made and he has not hung up; it is his to end."""
     machine = Machine()
     with heard_by(machine, phone):
         result = await converse(

@@ -85,6 +85,7 @@ class Conversation:
         self._collected = ""
         self._entries: dict[str, str] = {}
         self._chose_language = False
+        self._refused = False
 
     # -- what happens --
 
@@ -165,7 +166,7 @@ class Conversation:
         choice = step.ways[answer.way]
         if choice.to != AGAIN:
             return self._follow(choice, now)
-        self.step = self._asked
+        self.step, self._refused = self._asked, True
         return self._wrong(now)
 
     def hung_up(self, now: float) -> Do | End:
@@ -311,7 +312,7 @@ class Conversation:
         if not isinstance(step, Ending):
             raise TypeError(f"{self.dialogue.name}.{self.step} is no ending")
         self._finish(step.outcome, hung_up=False)
-        return End(step.hang_up)
+        return End(step.hang_up and not self._refused)
 
     def _finish(self, outcome: str, *, hung_up: bool) -> None:
         self._phase = _Phase.OVER

@@ -55,7 +55,8 @@ class Desk(Protocol):
     async def verify(self, entry: str) -> bool:
         """Whether what was keyed counts: the key asked for, a PIN, or what calls for help in silence.
 
-        Takes the same time for each of them, for a wrong one, and for a worker that there is not.
+        Takes the same time for each of them, for a wrong one, and for a worker that there is not. While a PIN is locked
+        no PIN counts, also one that is heard as a call for help.
         """
         ...
 
@@ -89,7 +90,7 @@ class Desk(Protocol):
         ...
 
     async def change_pin(self, new: str) -> bool:
-        """From now on this is the PIN; False: it is too simple, or may not be for a reason that is not told."""
+        """From now on this is the PIN, as far as is told; False: it is too simple, or cannot be changed now."""
         ...
 
     async def test_alarm(self) -> bool:

@@ -2,7 +2,7 @@
 
 First `SIGN_IN`: the number that calls is only a hint, so everybody keys his PIN. A wrong PIN, a worker that there is
 not and silence end with the same words. Then `INBOUND`, the menu. As after a check-in (`ivr.checkin`) we never hang up
-once an entry was accepted: when the worker says nothing more, the line is silent and his to end.
+once a PIN was keyed, accepted or not: when nothing more is said, the line is silent and the caller's to end.
 """
 
 from collections.abc import Callable
@@ -243,7 +243,8 @@ class Visit:
     """What came of a worker's call. What he did, his desk knows."""
 
     signed_in: bool
-    """An entry was accepted. If he has not hung up the call is up, and his to end; else we hung up."""
+    """An entry was accepted. If he has not hung up the call is up, and his to end; else we hung up, unless there were
+    wrong entries."""
     hung_up: bool
     language: str
     """The last one that was spoken."""

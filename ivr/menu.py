@@ -18,7 +18,8 @@ HUNG_UP = "hung_up"
 """The outcome of every conversation whose person hangs up before it is decided."""
 
 AGAIN = "again"
-"""In place of a step, for an `Act`: back to the question before, as after a wrong key."""
+"""In place of a step, for an `Act`: back to the question before, as after a wrong key. A conversation in which this
+happened hangs up at no `Ending`: what was refused may have called for help, and the line is his (`ivr.checkin`)."""
 
 TONE = "{tone}"
 """Said: the tone after which one speaks."""

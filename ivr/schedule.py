@@ -48,6 +48,7 @@ from ivr.session import (
     Note,
     Origin,
     Phase,
+    PinChanged,
     RaiseMissed,
     Remind,
     Renewed,
@@ -105,6 +106,8 @@ def decide(session: Session, event: Event, now: datetime) -> Decision:
     turn = _Turn(rebased(session, now), now)
     if isinstance(event, Done):
         turn.forget(event.key)
+    elif isinstance(event, PinChanged):
+        turn.note("pin_changed", how=event.how.value)
     elif session.open:
         _hear(turn, event)
     elif isinstance(event, Confirmed):

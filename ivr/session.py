@@ -167,6 +167,14 @@ class MemoLeft:
 
 
 @dataclass(frozen=True, slots=True)
+class PinChanged:
+    """The worker was told that his PIN is changed: worth knowing, but no confirmation. `how`: `PIN`; `DURESS` for his
+    duress PIN, with which nothing is changed (`voice.check_in.pins`)."""
+
+    how: How
+
+
+@dataclass(frozen=True, slots=True)
 class DeviceSeen:
     """A device of his gave a sign of life: worth knowing in an alarm, but no confirmation."""
 
@@ -191,6 +199,7 @@ Event = (
     | Renewed
     | Ended
     | MemoLeft
+    | PinChanged
     | DeviceSeen
     | Done
 )

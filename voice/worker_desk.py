@@ -2,7 +2,8 @@
 
 An entry that calls for help in silence is an entry that counts, to the dialogue and to the schedule; what else comes of
 it goes past both of them (`WorkerLine.ask_for_help`). Every entry is compared with both PINs, whatever was asked for,
-and answered after the same time.
+and answered after the same time. While the PIN is locked, what calls for help in its place does so too, and counts for
+nothing else, as the PIN itself.
 """
 
 import asyncio
@@ -18,9 +19,9 @@ import structlog
 from config.models import Settings, Worker
 from ivr.desk import Standing
 from ivr.schedule import decide
-from ivr.session import Confirmed, Ended, Event, Extended, How, MemoLeft, Origin, Session
+from ivr.session import Confirmed, Ended, Event, Extended, How, MemoLeft, Origin, PinChanged, Session
 from voice.alarm import Desk
-from voice.check_in.pins import Pins, Verdict
+from voice.check_in.pins import Change, Judged, Pins, Verdict
 from voice.check_in.roster import rules_of
 from voice.check_in.runner import CheckIns
 from voice.directory import Caller
@@ -120,10 +121,12 @@ class WorkerDesk:
     async def verify(self, entry: str) -> bool:
         loop = asyncio.get_running_loop()
         began = loop.time()
-        verdict = await self._judged(entry)
-        how = self._means(entry, verdict)
+        judged = await self._judged(entry)
+        how = self._means(entry, judged.verdict)
         if how is How.DURESS:
-            self._ask_for_help("PIN" if verdict is Verdict.DURESS else "keys")
+            self._ask_for_help("PIN" if judged.verdict is Verdict.DURESS else "keys")
+        if judged.locked and self._stands_for_pin(judged.verdict):
+            how = None
         if how is not None:
             self._how = self._how if self._how is How.DURESS else how
             self._keys = self._keys.rpartition(entry)[2] if entry in self._keys else ""
@@ -131,9 +134,13 @@ class WorkerDesk:
         await asyncio.sleep(began + PACE - loop.time())
         return how is not None
 
-    @_whatever_happens(Verdict.WRONG)
-    async def _judged(self, entry: str, *, counts: bool = True) -> Verdict:
+    @_whatever_happens(Judged(Verdict.WRONG, False))
+    async def _judged(self, entry: str, *, counts: bool = True) -> Judged:
         return await self._office.pins.check(self._worker, entry, counts=counts)
+
+    def _stands_for_pin(self, verdict: Verdict) -> bool:
+        """Whether an entry is a PIN, or is keyed where one is asked for: duress keys there are in its place."""
+        return verdict is not Verdict.WRONG or self._asked is None or self._asked.key is None
 
     def _means(self, entry: str, verdict: Verdict) -> How | None:
         """What an entry proves; None: nothing. Keys count in a call that we have made to him, and only there."""
@@ -170,7 +177,7 @@ class WorkerDesk:
         failure: a line may be open in a pocket. Of somebody who calls it counts only if he has signed in."""
         if self._how is None and self._asked is None:
             return
-        if self._means(entry, await self._judged(entry, counts=False)) is How.DURESS:
+        if self._means(entry, (await self._judged(entry, counts=False)).verdict) is How.DURESS:
             self._ask_for_help("entry after the dialogue")
 
     async def language(self) -> str | None:
@@ -255,7 +262,12 @@ class WorkerDesk:
     @_whatever_happens(False)
     async def change_pin(self, new: str) -> bool:
         worker, _ = self._proven()
-        return await self._office.pins.change(worker, new)
+        latest = await self._office.check_ins.find(worker.id)
+        became = await self._office.pins.change(worker, new)
+        if became is not Change.UNSUITABLE and latest is not None:
+            how = How.DURESS if became is Change.KEPT else How.PIN
+            self._office.check_ins.post(latest.id, PinChanged(how))
+        return became is not Change.UNSUITABLE
 
     @_whatever_happens(False)
     async def test_alarm(self) -> bool:

@@ -19,12 +19,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 
 from ivr.session import Origin
 from tests.scenarios.bystander import Seen, difference, seen
 from tests.scenarios.line import DIGITS, until
 from tests.scenarios.shift import DURESS, MOBILE, PIN, TRUNK_HOST, Shift, shift
 from tests.scenarios.slow_store import slow_down
+from voice.check_in.pins import FAILURES
 from voice.check_in.roster import rules_of
 from voice.incidents.kinds import Kind
 from voice.incidents.lifecycle import Reason, State
@@ -34,6 +36,7 @@ from voice.sim.habits import Answers
 from voice.sim.phone import SimPhone
 from voice.sim.phone_call import PhoneCall
 from voice.sim.spoken import hears
+from voice.store import pins
 
 STORIES = 50
 """Each is told in five worlds: 200 calls for help are compared with a confirmation."""
@@ -73,6 +76,8 @@ class Story:
     running: bool
     followed: bool
     """His next call is watched, too."""
+    locked: bool = False
+    """His PIN is: both are refused as a wrong one is."""
 
     @classmethod
     def drawn(cls, seed: int) -> "Story":
@@ -135,6 +140,8 @@ async def _watch(shift: Shift, story: Story, around: Around | None) -> Witnessed
     _draw_apart(shift, story.seed)
     if story.slowness:
         slow_down(stage.store, story.slowness)
+    if story.locked:
+        await _lock(shift)
     if story.running:
         _begins(shift)
     tasks = [asyncio.ensure_future(work) for work in _all_that_happens(shift, story, around)]
@@ -167,6 +174,17 @@ def _begins(shift: Shift) -> None:
     rules = replace(rules_of(shift.world.stage.settings.check_ins[0]), interval=INTERVAL, warn_before=10.0)
     ends_at = shift.world.stage.service.outside.clock.now() + timedelta(hours=8)
     shift.check_ins.begin("anna", rules, origin=Origin.API, ends_at=ends_at)
+
+
+async def _lock(shift: Shift) -> None:
+    stage = shift.world.stage
+    now = stage.service.outside.clock.now()
+
+    def fail(connection: Connection) -> None:
+        for number in range(FAILURES):
+            pins.fail(connection, str(number), "anna", now)
+
+    await stage.store.run(fail)
 
 
 def _end_of_first_call(shift: Shift) -> float | None:
@@ -335,3 +353,20 @@ def test_no_packet_tells_a_call_for_help_from_a_confirmation(tmp_path: Path, see
         assert not differs, f"{around}, {story}: {differs}"
         if story.leaves > 0.5:
             assert (helped.alarms, helped.recorded) == (1, True), (story, around)
+
+
+@pytest.mark.parametrize("calls_in", [False, True])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_no_packet_tells_the_duress_pin_from_the_pin_while_that_is_locked(
+    tmp_path: Path, seed: int, calls_in: bool
+) -> None:
+    """Both are refused, and after either the line is his for as long as he leaves it."""
+    drawn = Story.drawn(seed)
+    story = replace(drawn, calls_in=calls_in, by_pin=True, running=True, slowness=0.0, leaves=50.0, locked=True)
+    refused = _witness(tmp_path / "refused", story, None)
+    assert not refused.alarms
+    for around in (Around.NOBODY, Around.TALKED):
+        helped = _witness(tmp_path / around.name, story, around)
+        differs = difference(refused.packets, helped.packets) or difference(refused.messages, helped.messages)
+        assert not differs, f"{around}, {story}: {differs}"
+        assert (helped.alarms, helped.recorded) == (1, True), (story, around)

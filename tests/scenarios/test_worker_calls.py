@@ -231,7 +231,9 @@ async def _refusal(shift: Shift, *, code: str | None, pin: str) -> list[str]:
     await line.hears("key in your PIN")
     for _ in range(3):
         await line.presses(f"{pin}#").waits(4)
-    await line.stops_within("30s")
+    await line.hears("This did not work").waits(5)
+    assert not line.call.is_over
+    await line.hangs_up()
     return list(line.texts())
 
 

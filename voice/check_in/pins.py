@@ -4,8 +4,12 @@ Whoever watches, measures or tries must not learn from it which PIN is which:
 
 - Both hashes are computed for every entry, one after the other, whatever the first one says; a worker without a PIN, or
   nobody at all, gets a hash that nothing fits.
-- After ten failures within an hour the right PIN is refused, as a wrong one is. The duress PIN never is: whoever is
-  forced to guess may still call for help.
+- After ten failures within an hour every entry is answered as a wrong one: if any were let in, that would be the duress
+  PIN. It calls for help all the same, behind the words of a wrong one.
+- The duress PIN as a new PIN is taken, to all that is heard and with the same work; only, nothing is changed. So both
+  PINs are what they were, and whoever keys it next, the worker or who made him choose it, calls for help. The attempt
+  itself is no call for help: it confirms nothing, and a worker who has mixed up his PINs makes it in peace. It is
+  written to the log of his session (`Change.KEPT`).
 - A failure is written for a wrong PIN only, after the answer is given. What is too short to be one is none: a key that
   was asked for, or was pressed by mistake.
 
@@ -53,12 +57,30 @@ HASHER = PasswordHasher(time_cost=2, memory_cost=8_192, parallelism=1, hash_len=
 that were made at another cost go on to be compared at that one."""
 
 
+class Change(StrEnum):
+    """What became of a PIN that was to be another one."""
+
+    CHANGED = "changed"
+    KEPT = "kept"
+    """It is the duress PIN, and nothing is changed: for whoever listens the same as `CHANGED`."""
+    UNSUITABLE = "unsuitable"
+
+
 class Verdict(StrEnum):
     """What an entry was."""
 
     PIN = "pin"
     DURESS = "duress"
     WRONG = "wrong"
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What an entry was, and how it is to be answered."""
+
+    verdict: Verdict
+    locked: bool
+    """Whatever it was, it is answered as a wrong one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,21 +92,28 @@ class Hashes:
 
 
 def locked(failures: Iterable[datetime], now: datetime) -> bool:
-    """Whether the right PIN is refused. Failures of the future count too: the clock may have been set back."""
+    """Whether every entry is answered as a wrong one. Failures of the future count too: a clock may be set back."""
     return sum(at > now - WITHIN for at in failures) >= FAILURES
 
 
 def judge(fits_pin: bool, fits_duress: bool, is_locked: bool) -> Verdict:
-    """What an entry is, by what it fits. Duress goes first: it is never mistaken for consent, and never locked."""
+    """What an entry is, by what it fits. Duress goes first: it is never mistaken for consent, and never unheard."""
     if fits_duress:
         return Verdict.DURESS
     return Verdict.PIN if fits_pin and not is_locked else Verdict.WRONG
 
 
 def unsuitable(pin: str) -> str | None:
-    """Why nobody should have this PIN; None when it will do."""
+    """Why nobody should have this PIN; None when it will do.
+
+    All duress keys begin with 0 (`config.check_ins.DuressKeys`), and count as soon as they are keyed. A PIN of which
+    they are the beginning would call for help. None may begin with 0, whichever keys the worker has: else whoever tries
+    new PINs would learn them from what is refused.
+    """
     if not (pin.isascii() and pin.isdigit() and SHORTEST <= len(pin) <= LONGEST):
         return f"a PIN has {SHORTEST} to {LONGEST} digits"
+    if pin.startswith("0"):
+        return "it begins with 0, as the keys do that call for help: keyed in a check-in, it would raise a silent alarm"
     steps = {(int(b) - int(a)) % 10 for a, b in pairwise(pin)}
     if len(steps) == 1 and steps <= {0, 1, 9}:
         return "it is the first that anybody tries: one digit again and again, or digits in a row"
@@ -139,7 +168,7 @@ class Pins:
         self._known: dict[str, tuple[Hashes, Failures]] = {}
         """What was last read or done: counts while the store is away."""
 
-    async def check(self, worker: Worker | None, entered: str, *, counts: bool = True) -> Verdict:
+    async def check(self, worker: Worker | None, entered: str, *, counts: bool = True) -> Judged:
         """What an entry is. It takes as long for a wrong one, a locked worker, and nobody at all (None).
 
         `counts`: a wrong one is a failure; False where nobody learns what became of it.
@@ -147,26 +176,28 @@ class Pins:
         changed, failures = await self._read(worker.id if worker else "")
         fits = await self._compare(_effective(worker, changed), entered)
         now = self._clock.now()
-        verdict = judge(*fits, locked(failures.values(), now))
+        is_locked = locked(failures.values(), now)
+        verdict = judge(*fits, is_locked)
         wrong = verdict is Verdict.WRONG and not fits[0] and len(entered) >= SHORTEST
         if worker is not None and wrong and counts:
             self._fail(worker.id, now)
-        return verdict
+        return Judged(verdict, is_locked)
 
-    async def change(self, worker: Worker, new: str) -> bool:
-        """Give a worker another PIN. False, and nothing is changed: it will not do, or it is his duress PIN.
+    async def change(self, worker: Worker, new: str) -> Change:
+        """Give a worker another PIN.
 
-        Raises `StoreUnavailable`: whoever is told that he has a new PIN has it.
+        Raises `StoreUnavailable`: whoever is told that he has a new PIN has it. His duress PIN is hashed and written
+        as a new one is, in a place of its own (`rows.KEPT`): neither time nor a store that is away tells it apart.
         """
         changed, failures = await self._read(worker.id)
         _, is_duress = await self._compare(_effective(worker, changed), new)
-        if is_duress or unsuitable(new) is not None:
-            return False
+        if unsuitable(new) is not None:
+            return Change.UNSUITABLE
         made = await asyncio.get_running_loop().run_in_executor(self._executor, hashed, new)
-        write = partial(rows.change, worker=worker.id, kind=rows.PIN, hash=made, at=self._clock.now())
-        await self._store.run(write)
-        self._known[worker.id] = (Hashes(made, changed.duress), failures)
-        return True
+        kind = rows.KEPT if is_duress else rows.PIN
+        await self._store.run(partial(rows.change, worker=worker.id, kind=kind, hash=made, at=self._clock.now()))
+        self._known[worker.id] = (changed if is_duress else Hashes(made, changed.duress), failures)
+        return Change.KEPT if is_duress else Change.CHANGED
 
     async def _compare(self, hashes: Hashes, entered: str) -> tuple[bool, bool]:
         return await asyncio.get_running_loop().run_in_executor(self._executor, compare, hashes, entered)

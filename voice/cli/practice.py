@@ -188,7 +188,7 @@ class _Session:
         self.gate.set(True)
         checked = await check_in(phone, voice, desk, self.practice.asked)
         self.gate.seal()
-        if checked.outcome.is_answered and not call.ended.done():
+        if call.up:
             self.tell("the line is yours now, open and silent as after every check-in: hang up when you like")
             await _stay(phone, desk)
         self.tell(_how_it_ended(call, checked))
@@ -271,9 +271,10 @@ async def _stay(phone: CallPhone, desk: PracticeDesk) -> None:
 
 
 def _how_it_ended(call: Call, checked: CheckedIn) -> str:
-    if checked.outcome in (Outcome.NOT_CONFIRMED, Outcome.VOICEMAIL_SUSPECTED):
-        return "we hung up"
-    return "you hung up" if call.ended.done() and call.ended.result().hung_up else "the line is closed"
+    if call.ended.done() and call.ended.result().hung_up:
+        return "you hung up"
+    hung_up = checked.outcome in (Outcome.NOT_CONFIRMED, Outcome.VOICEMAIL_SUSPECTED)
+    return "we hung up" if hung_up else "the line is closed"
 
 
 class _Nobody:

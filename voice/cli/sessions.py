@@ -97,7 +97,7 @@ def plain(session: Session, *, evidence: bool = False) -> dict[str, Any]:
 
 def _entry(entry: LogEntry, *, evidence: bool) -> dict[str, Any]:
     detail = dict(entry.detail)
-    if entry.kind == "confirmed":
+    if "how" in detail:
         detail["how"] = how(How(detail["how"]), evidence=evidence)
     return {"sequence": entry.sequence, "at": timestamp(entry.at), "kind": entry.kind, "detail": detail}
 
@@ -209,6 +209,10 @@ class _Detail:
     def how(self) -> str:
         return how(How(self._detail["how"]), evidence=self._evidence) or ""
 
+    def kept(self) -> str:
+        is_duress = self._evidence and self._detail["how"] == How.DURESS
+        return "; he keyed his duress PIN as the new one: nothing is changed" if is_duress else ""
+
 
 def _began(d: _Detail) -> str:
     by = _ORIGIN.get(Origin(d["origin"]), "") if d["origin"] else ""
@@ -226,6 +230,10 @@ def _confirmed(d: _Detail) -> str:
     return f"confirms by {d.how()}{where}{'; the alarm of the missed check-in stays open' if d['late'] else ''}"
 
 
+def _pin_changed(d: _Detail) -> str:
+    return f"the worker is told that his PIN is changed{d.kept()}"
+
+
 WORDS: Mapping[str, Callable[[_Detail], str]] = {
     "began": _began,
     "called": lambda d: f"call {d['attempt']}: the worker is called, time {d['number']} of this check-in",
@@ -239,6 +247,7 @@ WORDS: Mapping[str, Callable[[_Detail], str]] = {
     "reminded": lambda d: "the worker is told that the session ends soon",
     "extended": lambda d: f"is extended, and ends {d.clock('ends_at')}",
     "renewed": lambda d: f"the worker begins it anew; it ends {d.clock('ends_at')}",
+    "pin_changed": _pin_changed,
     "memo": lambda d: "the worker leaves a spoken memo",
     "forgotten": lambda d: f"the last question is not answered ({d['why']}): no alarm, as the rules say",
     "ended": lambda d: f"ends: {d['by']}",

@@ -9,6 +9,8 @@ from voice.store import schema
 from voice.store.inserting import if_missing
 
 PIN, DURESS = "pin", "duress"
+KEPT = "kept"
+"""When the worker last keyed his duress PIN as a new PIN, and kept the one that he had. Compared with nothing."""
 
 _CREDENTIALS = schema.credentials
 _FAILURES = schema.failures

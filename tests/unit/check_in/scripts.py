@@ -26,6 +26,7 @@ from ivr.session import (
     How,
     MemoLeft,
     NotConfirmed,
+    PinChanged,
     Rules,
     Session,
 )
@@ -236,6 +237,7 @@ class Script:
                 Extended(how=How.PIN),
                 Extended(),
                 MemoLeft("memo"),
+                PinChanged(rng.choice((How.PIN, How.DURESS))),
                 DeviceSeen(self.wall.now()),
                 Ended() if rng.random() < 0.2 else Confirmed(How.KEY),
             )

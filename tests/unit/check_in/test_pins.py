@@ -4,13 +4,26 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from itertools import product
+from typing import Any
 
 import pytest
 from argon2 import PasswordHasher
 
 from config.models import Worker
 from voice.check_in import pins
-from voice.check_in.pins import FAILURES, WITHIN, Hashes, Pins, Verdict, compare, hashed, judge, locked, unsuitable
+from voice.check_in.pins import (
+    FAILURES,
+    WITHIN,
+    Change,
+    Hashes,
+    Pins,
+    Verdict,
+    compare,
+    hashed,
+    judge,
+    locked,
+    unsuitable,
+)
 from voice.errors import StoreUnavailable
 from voice.journal import Journal
 from voice.store import Store
@@ -40,7 +53,10 @@ class Desk:
         self.anna = Worker(id="anna", name="Anna", pin=QUICK.hash("4729"), duress_pin=QUICK.hash("4728"))
 
     async def enters(self, *entries: str) -> list[Verdict]:
-        return [await self.pins.check(self.anna, entry) for entry in entries]
+        return [(await self.pins.check(self.anna, entry)).verdict for entry in entries]
+
+    async def is_locked(self, *entries: str) -> list[bool]:
+        return [(await self.pins.check(self.anna, entry)).locked for entry in entries]
 
 
 @pytest.fixture(autouse=True)
@@ -85,7 +101,7 @@ def test_a_clock_that_was_set_back_does_not_unlock() -> None:
     assert locked([NOW] * FAILURES, NOW - timedelta(days=1))
 
 
-@pytest.mark.parametrize("pin", ["4729", "0042", "1122", "1234567980", "9090"])
+@pytest.mark.parametrize("pin", ["4729", "4200", "1122", "1234567980", "9090"])
 def test_a_pin_has_four_to_ten_digits(pin: str) -> None:
     assert unsuitable(pin) is None
 
@@ -93,6 +109,14 @@ def test_a_pin_has_four_to_ten_digits(pin: str) -> None:
 @pytest.mark.parametrize("pin", ["", "472", "12345678901", "47a9", "٤٧٢٩", "1111", "1234", "9876", "7890", "2109"])
 def test_a_pin_that_anybody_tries_first_will_not_do(pin: str) -> None:
     assert unsuitable(pin) is not None
+
+
+@pytest.mark.parametrize("pin", ["0042", "00427", "0729", "0000", "0815471199"])
+def test_a_pin_that_begins_as_duress_keys_do_will_not_do_whichever_they_are(pin: str) -> None:
+    """What is refused tells nothing of a worker's own keys."""
+    why = unsuitable(pin)
+    assert why is not None
+    assert "begins with 0" in why
 
 
 # -- hashes --
@@ -144,15 +168,18 @@ async def test_a_pin_a_duress_pin_and_a_wrong_one_are_told_apart(desk: Desk) -> 
 
 
 async def test_nobody_at_all_is_compared_too(desk: Desk) -> None:
-    assert await desk.pins.check(None, "4729") is Verdict.WRONG
-    assert await desk.pins.check(Worker(id="bob", name="Bob"), "4729") is Verdict.WRONG
+    assert (await desk.pins.check(None, "4729")).verdict is Verdict.WRONG
+    assert (await desk.pins.check(Worker(id="bob", name="Bob"), "4729")).verdict is Verdict.WRONG
 
 
-async def test_a_locked_worker_is_refused_his_pin_and_never_his_duress_pin(desk: Desk) -> None:
+async def test_while_a_worker_is_locked_no_entry_is_let_in_and_his_duress_pin_is_heard(desk: Desk) -> None:
+    assert await desk.is_locked("4729", "4728") == [False, False]
     await desk.enters(*["0000"] * FAILURES)
     assert await desk.enters("4729", "4728", "4729") == [Verdict.WRONG, Verdict.DURESS, Verdict.WRONG]
+    assert await desk.is_locked("4729", "4728", "1357") == [True, True, True]
     desk.clock.at += WITHIN
     assert await desk.enters("4729") == [Verdict.PIN]
+    assert await desk.is_locked("4728") == [False]
 
 
 async def test_the_right_pin_of_a_locked_worker_is_no_further_failure(desk: Desk) -> None:
@@ -168,7 +195,7 @@ async def test_failures_are_kept_over_a_restart_and_counted_per_worker(desk: Des
     desk.pins = Pins(desk.store, desk.journal, desk.clock, desk.executor)
     assert await desk.enters("4729") == [Verdict.WRONG]
     bob = desk.anna.model_copy(update={"id": "bob"})
-    assert await desk.pins.check(bob, "4729") is Verdict.PIN
+    assert (await desk.pins.check(bob, "4729")).verdict is Verdict.PIN
 
 
 async def test_nothing_of_an_entry_is_written(desk: Desk) -> None:
@@ -179,16 +206,69 @@ async def test_nothing_of_an_entry_is_written(desk: Desk) -> None:
 
 
 async def test_a_pin_that_was_changed_counts_instead_of_that_of_the_configuration(desk: Desk) -> None:
-    assert await desk.pins.change(desk.anna, "5638")
+    assert await desk.pins.change(desk.anna, "5638") is Change.CHANGED
     assert await desk.enters("4729", "5638", "4728") == [Verdict.WRONG, Verdict.PIN, Verdict.DURESS]
     await desk.store.run(lambda c: rows.forget(c, "anna"))
     assert await desk.enters("4729") == [Verdict.PIN]
 
 
-@pytest.mark.parametrize("new", ["4728", "1234", "12"])
-async def test_his_duress_pin_and_what_anybody_tries_cannot_become_his_pin(desk: Desk, new: str) -> None:
-    assert not await desk.pins.change(desk.anna, new)
+@pytest.mark.parametrize("new", ["1234", "12", "0042"])
+async def test_what_anybody_tries_first_cannot_become_his_pin(desk: Desk, new: str) -> None:
+    assert await desk.pins.change(desk.anna, new) is Change.UNSUITABLE
     assert await desk.enters("4729") == [Verdict.PIN]
+
+
+@pytest.mark.parametrize("changed_before", [False, True])
+async def test_his_duress_pin_as_a_new_pin_changes_nothing(desk: Desk, changed_before: bool) -> None:
+    pin = "5638" if changed_before else "4729"
+    if changed_before:
+        await desk.pins.change(desk.anna, pin)
+    assert await desk.pins.change(desk.anna, "4728") is Change.KEPT
+    assert await desk.enters(pin, "4728") == [Verdict.PIN, Verdict.DURESS]
+    desk.pins = Pins(desk.store, desk.journal, desk.clock, desk.executor)
+    assert await desk.enters(pin, "4728") == [Verdict.PIN, Verdict.DURESS]
+
+
+async def test_his_duress_pin_as_a_new_pin_is_hashed_and_written_as_any_other(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work: list[str] = []
+
+    class Counting:
+        def verify(self, hash: str, entered: str) -> bool:
+            work.append("verify")
+            return QUICK.verify(hash, entered)
+
+        def hash(self, pin: str) -> str:
+            work.append("hash")
+            return QUICK.hash(pin)
+
+    write = desk.store.run
+
+    def counted(function: Any) -> Any:
+        work.append("write")
+        return write(function)
+
+    monkeypatch.setattr(pins, "HASHER", Counting())
+    monkeypatch.setattr(desk.store, "run", counted)
+    told = []
+    for new in ("4728", "5638"):
+        work.clear()
+        await desk.pins.change(desk.anna, new)
+        told.append(list(work))
+    assert told[0] == told[1] == ["verify", "verify", "hash", "write"]
+
+
+async def test_while_the_store_is_away_no_pin_is_changed_whichever_it_is(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(function: object) -> None:
+        raise StoreUnavailable("away")
+
+    monkeypatch.setattr(desk.store, "run", away)
+    for new in ("4728", "5638"):
+        with pytest.raises(StoreUnavailable):
+            await desk.pins.change(desk.anna, new)
 
 
 async def test_while_the_store_is_away_what_is_known_counts(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

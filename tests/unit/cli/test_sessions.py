@@ -260,6 +260,17 @@ def test_times_are_those_of_the_clock_on_the_wall(
     assert f"2 {local:%Y-%m-%d %H:%M:%S} 1 confirms by device" in shown
 
 
+def test_only_the_evidence_tells_that_a_new_pin_was_the_duress_pin() -> None:
+    entries = [
+        LogEntry("one", n, AT, "pin_changed", {"round": 1, "how": how}) for n, how in enumerate(("pin", "duress"))
+    ]
+    changed, kept = (said(entry, evidence=False) for entry in entries)
+    assert changed == kept == "the worker is told that his PIN is changed"
+    changed, kept = (said(entry, evidence=True) for entry in entries)
+    assert "duress PIN as the new one: nothing is changed" in kept
+    assert "duress" not in changed
+
+
 def test_everything_that_the_schedule_writes_has_words() -> None:
     source = Path(ivr.schedule.__file__).read_text(encoding="utf-8")
     written = set(re.findall(r'note\("(\w+)"', source)) | {"reminded", "warned", "log_gap"}

@@ -27,6 +27,8 @@ class PretendDesk:
         self.done: list[str] = []
         """What was done, in order."""
         self.duress = False
+        self.locked = False
+        """The PIN is: what calls for help in its place is answered as wrong."""
         self.memo: bytes | None = None
         self.pin = PIN
         self.refuses: set[str] = set()
@@ -48,10 +50,10 @@ class PretendDesk:
     async def verify(self, entry: str) -> bool:
         await asyncio.sleep(VERIFYING)
         duress = entry in (DURESS, DURESS_KEYS)
-        if not (duress or entry in (self._key, self.pin)) or self._code != CODE:
+        self.duress = self.duress or (duress and self._code == CODE)
+        if not (duress or entry in (self._key, self.pin)) or self._code != CODE or (self.locked and entry != self._key):
             self.done.append("refuse")
             return False
-        self.duress = self.duress or duress
         self.done.append("accept")
         return True
 
@@ -95,10 +97,10 @@ class PretendDesk:
         return self._can("memo")
 
     async def change_pin(self, new: str) -> bool:
-        if len(set(new)) < 3 or new == DURESS:
+        if len(set(new)) < 3:
             return False
         self.done.append("change PIN")
-        self.pin = new
+        self.pin = self.pin if new == DURESS else new
         return True
 
     async def test_alarm(self) -> bool:

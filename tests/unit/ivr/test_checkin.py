@@ -87,7 +87,7 @@ async def test_three_wrong_keys_end_it_with_the_words_of_silence() -> None:
     assert result == CheckedIn(Outcome.NOT_CONFIRMED, "3 wrong entries")
     assert person.heard_often(AGAIN) == 2
     assert person.heard[-1] == NOTHING
-    assert person.phone.hung_up
+    assert not person.phone.hung_up, "one of them may have called for help"
 
 
 @virtually

@@ -381,15 +381,24 @@ async def test_two_pins_that_differ_change_nothing_and_are_asked_for_again() -> 
     assert desk.pin == "2468"
 
 
-def test_the_duress_pin_is_refused_with_the_words_for_one_that_is_too_simple() -> None:
-    async def told(new: str) -> list[tuple[float, bytes]]:
-        person, desk = await _doing(f"8{new}#{new}#")
-        assert desk.done == []
-        assert "This PIN is too simple. Please choose another one." in person.heard
-        assert "Your PIN stays as it was." in person.heard
-        return person.transcript
+@virtually
+async def test_a_pin_that_is_too_simple_is_not_taken() -> None:
+    person, desk = await _doing("81111#1111#")
+    assert desk.done == []
+    assert "This PIN is too simple. Please choose another one." in person.heard
+    assert "Your PIN stays as it was." in person.heard
 
-    assert run_virtual(told("1111")) == run_virtual(told(DURESS))
+
+def test_the_duress_pin_as_a_new_pin_sounds_like_any_other() -> None:
+    async def told(new: str) -> tuple[list[tuple[float, bytes]], str]:
+        person, desk = await _doing(f"8{new}#{new}#")
+        assert _after_menu(person) == ["Your PIN has been changed."]
+        assert not desk.duress
+        return person.transcript, desk.pin
+
+    (changed, new), (kept, old) = run_virtual(told("1357")), run_virtual(told(DURESS))
+    assert changed == kept
+    assert (new, old) == ("1357", PIN)
 
 
 @virtually

@@ -29,6 +29,7 @@ from ivr.session import (
     NotConfirmed,
     Origin,
     Phase,
+    PinChanged,
     RaiseMissed,
     Remind,
     Renewed,
@@ -418,11 +419,12 @@ def test_retries_that_outlast_the_session_end_it() -> None:
 def test_a_memo_and_a_sign_of_life_are_kept_and_confirm_nothing() -> None:
     talk = Talk(SILENT)
     talk.tell(MemoLeft("m1"))
+    talk.tell(PinChanged(How.PIN))
     for second in (1, 2, 70):
         talk.now = START + timedelta(seconds=second)
         talk.tell(DeviceSeen(talk.now))
     assert (talk.session.memo, talk.session.device_seen_at) == ("m1", START + timedelta(seconds=70))
-    assert talk.session.decisions == 4, "a sign of life is written once a minute"
+    assert talk.session.decisions == 5, "a sign of life is written once a minute"
     assert (talk.session.confirmed_at, talk.minutes(talk.session.due_at)) == (None, 30)
 
 
