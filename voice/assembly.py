@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from functools import partial
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from config.plans import FrozenPlan
@@ -19,6 +20,7 @@ from voice.escalation.events import EmergencyAsked, Event
 from voice.escalation.hands import ServiceHands
 from voice.escalation.phone_tree import PhoneTree
 from voice.escalation.runner import Escalations, TakenUp
+from voice.escalation.sparing import WHY, is_own
 from voice.escalation.state import Change, Phase, State
 from voice.incidents.lifecycle import State as Standing
 from voice.live_incidents import LiveIncident
@@ -173,6 +175,7 @@ class EscalationDesk:
             return  # one that is about to be opened again would be forgotten
         if state.decisions == 1 and incident.worker is not None:  # it has just been opened
             self._service.spawn(self._service.memos.attach(incident_id, incident.worker.id, incident.opened_at))
+        self._spare_the_worker(incident, state.facts.own_lines or ())
         incident.rings_operators = state.rings_operators
         incident.holders = frozenset(taker.actor for taker in state.takers)
         forsaken = state.phase is Phase.ESCALATING and not incident.attended
@@ -180,6 +183,16 @@ class EscalationDesk:
             incident.change(Standing.OPEN, actor="system", detail={"why": "nobody has it any more"})
         else:
             incident.on_change(incident)
+
+    def _spare_the_worker(self, incident: LiveIncident, own: tuple[str, ...]) -> None:
+        """An operator whose telephone is the worker's own is never rung: it would betray him."""
+        for operator in self._service.settings.operators if own else ():
+            if incident.not_before.get(operator.id) != inf and any(
+                is_own(line, own) for line in (operator.uri, operator.username) if line
+            ):
+                incident.not_before[operator.id] = inf
+                detail = {"operator": operator.id, "why": WHY}
+                asyncio.get_running_loop().call_soon(incident.note, "operator_spared", detail)  # behind its opening
 
     def _changed(self, incident_id: str, change: Change) -> None:
         incident = self._service.incidents.get(incident_id)

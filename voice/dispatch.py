@@ -7,6 +7,7 @@ that he may take, and no alarm waits behind a lesser one.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from math import inf
 from typing import Literal, Protocol
 
 Policy = Literal["all", "longest_idle"]
@@ -35,7 +36,8 @@ class Waiting:
     ringing: frozenset[str] = frozenset()
     """Operators whose phones ring for it now."""
     not_before: Mapping[str, float] = field(default_factory=dict)
-    """Operators who gave it back or refused it, and from when on they may be rung for it again (monotonic s)."""
+    """Operators who gave it back or refused it, and from when on they may be rung for it again (monotonic s); never,
+    where it is infinite."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,5 +72,5 @@ def assign(waiting: Sequence[Waiting], free: Iterable[Free], policy: Policy, now
 
 def next_chance(waiting: Iterable[Waiting], now: float) -> float | None:
     """When an operator may next be rung for an alarm that he gave back or refused."""
-    later = [at for alarm in waiting for at in alarm.not_before.values() if at > now]
+    later = [at for alarm in waiting for at in alarm.not_before.values() if now < at < inf]
     return min(later, default=None)

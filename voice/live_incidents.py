@@ -80,7 +80,8 @@ class LiveIncident:
     listeners: set[str] = field(default_factory=set)
     """Operators in the room."""
     not_before: dict[str, float] = field(default_factory=dict)
-    """Operators who gave it back or refused it: not rung again for it before this (monotonic seconds)."""
+    """Operators who gave it back or refused it: not rung again for it before this (monotonic seconds). Never, where
+    it is infinite: he is the worker himself."""
     process: str = ""
     """Tells our calls from those of an earlier process, which phones may still hold for alive."""
     wants_help: bool = False

@@ -70,3 +70,18 @@ async def test_the_technical_alarm_of_a_plan_without_anybody_else_leaves_her_alo
     kinds = {incident.kind for incident in await tale.world.incidents()}
     assert Kind.TECHNICAL in kinds
     assert tale.dialled == []
+
+
+AT_THE_DESK = [WORN[0] | {"numbers": ["sip:olga@earshot"]}]
+
+
+@tale([ring("operators", seconds=20)], workers=AT_THE_DESK)
+async def test_an_operator_who_is_the_one_in_danger_is_not_rung_and_the_others_are(tale: Tale) -> None:
+    olga, otto = await tale.operator("olga"), await tale.operator("otto")
+    await tale.alarm()
+    await otto.rings_within("2s")
+    await olga.stays_silent_for("30s")
+    assert (await tale.noted("operator_spared")).detail == {"operator": "olga", "why": "is the worker himself"}
+    assert len(await tale.notes("operator_spared")) == 1
+    await otto.rings_within("30s").answers()
+    await tale.is_taken_by("operator:otto")

@@ -39,6 +39,7 @@ def test_the_next_chance_is_the_earliest_end_of_a_pause() -> None:
     ]
     assert next_chance(waiting, 20.0) == 25.0
     assert next_chance([Waiting("a1")], 20.0) is None
+    assert next_chance([Waiting("a1", not_before={"anna": float("inf")})], 20.0) is None
 
 
 @given(

@@ -314,6 +314,7 @@ _TOLD: Mapping[str, str | Callable[[_Facts], str]] = {
     "follow_up_missed": "has not seen {by} close it in time",
     "escalation_resumed": "goes on with the plan: {why}",
     "nobody_on_duty": "finds nobody at step {step}",
+    "operator_spared": "does not ring {operator}: {why}",
     "contact_spared": "leaves {contact} out at step {step}: {why}",
     "lap_ended": "has come to the end of the plan, and starts again in {pause} s",
     "ended_without_human": "has come to the end of the plan without a human, as agreed in “{agreement}”",
