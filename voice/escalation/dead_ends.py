@@ -53,8 +53,12 @@ def _shared(rung: Iterable[Contact]) -> Iterator[str]:
 def _in_danger(frozen: FrozenPlan, meant: Sequence[Contact], settings: Settings) -> Iterator[str]:
     """Who is rung or written to, and may be the one who calls for help: then his telephones are left alone."""
     customer = frozen.customer
-    for worker in (worker for worker in settings.workers if _follows(worker, customer, settings)):
-        yield from _left_alone(frozen, meant, f"worker {worker.id!r}", own_lines(worker, None, settings.devices))
+    worn: dict[str | None, list[Device]] = defaultdict(list)
+    for device in settings.devices:
+        worn[device.worker].append(device)
+    for worker in settings.workers:
+        if _follows(worker, customer, worn[worker.id]):
+            yield from _left_alone(frozen, meant, f"worker {worker.id!r}", own_lines(worker, None, worn[worker.id]))
     for device in (device for device in settings.devices if _is_alone(device, customer, settings)):
         yield from _left_alone(frozen, meant, f"device {device.id!r}", own_lines(None, device))
 
@@ -75,10 +79,9 @@ def _left_alone(frozen: FrozenPlan, meant: Sequence[Contact], whose: str, own: t
         yield f"an alarm of {whose} rings nobody, for those who would be rung are the worker himself: add somebody else"
 
 
-def _follows(worker: Worker, customer: Customer | None, settings: Settings) -> bool:
+def _follows(worker: Worker, customer: Customer | None, worn: Iterable[Device]) -> bool:
     """Whether an alarm of his may follow this customer's plan: his own, else that of a device of his."""
-    worn = [device.customer for device in settings.devices if device.worker == worker.id]
-    whose = [worker.customer] if worker.customer else [None, *worn]
+    whose = [worker.customer] if worker.customer else [None, *(device.customer for device in worn)]
     return (customer.id if customer else None) in whose
 
 
