@@ -21,11 +21,18 @@ _SOUNDS = {TONE: "(a tone)", RECORDED: "(what was recorded)"}
 def in_words(dialogue: Dialogue, prompts: Prompts, language: str) -> Iterator[str]:
     """Line by line: what is said, what keys do, where silence leads."""
     yield f"{dialogue.name}: {dialogue.purpose}"
+    if _refuses(dialogue):
+        yield "once an entry was refused the call goes on, whatever the ending"
     for name, step in dialogue.steps.items():
         yield ""
         yield f"{name}{' (the start)' if name == dialogue.start else ''}"
         yield from (f"  says      {_text(prompts, language, prompt)}" for prompt in _said(step))
         yield from _answers(step)
+
+
+def _refuses(dialogue: Dialogue) -> bool:
+    acts = [step for step in dialogue.steps.values() if isinstance(step, Act)]
+    return any(choice.to == AGAIN for act in acts for choice in act.ways.values())
 
 
 def _said(step: Step) -> tuple[str, ...]:

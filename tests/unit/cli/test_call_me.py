@@ -225,6 +225,22 @@ async def test_a_wrong_key_does_not_count_and_is_asked_for_again() -> None:
 
 
 @virtually
+async def test_the_line_stays_open_after_wrong_keys_as_in_earnest() -> None:
+    async def person(at: Practising) -> None:
+        await at.hears("press")
+        for _ in range(3):
+            at.call.press("7")
+            await asyncio.sleep(12.0)
+        await at.hears("nothing has been confirmed")
+        await asyncio.sleep(20.0)
+        at.call.hang_up()
+
+    at = Practising(by_key())
+    assert (await at.run(person)).proof is None
+    assert at.told[-1] == "you hung up"
+
+
+@virtually
 async def test_nobody_picks_up() -> None:
     at = Practising(by_key(rings=12.0), Habits(answers=Answers.NEVER))
     practised = await at.run()

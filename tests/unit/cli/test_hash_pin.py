@@ -24,7 +24,7 @@ def test_it_prints_a_hash_that_the_configuration_takes(
     assert compare(Hashes(worker.pin), "4729") == (True, False)
 
 
-@pytest.mark.parametrize("pin", ["", "12", "1234", "abcd"])
+@pytest.mark.parametrize("pin", ["", "12", "1234", "0042", "abcd"])
 def test_what_will_not_do_is_told_and_not_repeated(
     pin: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
