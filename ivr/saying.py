@@ -135,10 +135,11 @@ def _duration(saying: Saying, seconds: float) -> str:
 
 def _distance(saying: Saying, metres: float) -> str:
     """Rounded upwards, as accuracies are, to what means something to a listener."""
-    if metres >= 1000:
-        return saying.say("kilometres", count=-(-metres // 100) / 10)
     step = 5 if metres < 50 else 10 if metres < 200 else 50
-    return saying.say("metres", count=int(-(-max(metres, 1) // step) * step))
+    rounded = int(-(-max(metres, 1) // step) * step)
+    if rounded >= 1000:  # from 951 on
+        return saying.say("kilometres", count=-(-metres // 100) / 10)
+    return saying.say("metres", count=rounded)
 
 
 def _coordinates(saying: Saying, value: tuple[float, float]) -> str:
