@@ -93,7 +93,7 @@ def test_durations_are_said_in_their_two_largest_units(seconds: int, nl: str, en
         (0.4, "5 meter", "5 mètres"),
         (23, "25 meter", "25 mètres"),
         (101, "110 meter", "110 mètres"),
-        (999, "1000 meter", "1000 mètres"),
+        (999, "1 kilometer", "1 kilomètre"),
         (950, "950 meter", "950 mètres"),
         (951, "1 kilometer", "1 kilomètre"),
         (1000, "1 kilometer", "1 kilomètre"),
