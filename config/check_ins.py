@@ -1,11 +1,9 @@
 """Who is asked whether he is well, when, and how he proves that it is he: check-ins, rosters, PINs."""
 
-import re
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import date
 from typing import Annotated, Literal, Self
 
-from dateutil.rrule import rrulestr
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
@@ -23,29 +21,11 @@ from config.fields import (
     one_or_more,
 )
 from config.plans import LocalTime, TimeZone
-
-_RULE = re.compile(r"(?:RRULE:)?FREQ=(?:HOURLY|DAILY|WEEKLY|MONTHLY|YEARLY)(?:;[A-Z]+=[A-Z0-9,+-]+)*")
-
-_ANCHOR = datetime(2026, 1, 1)
-
-
-def _recurrence(value: str) -> str:
-    """A rule of RFC 5545 section 3.3.10, without its DTSTART. It is read once, so that it is known to be one."""
-    allowed = 'allowed: such as "FREQ=WEEKLY;BYDAY=MO,TU,WE,TH,FR" (RFC 5545), HOURLY at most'
-    if _RULE.fullmatch(value) is None:
-        raise ValueError(f"{value!r} is no rule of recurrence; {allowed}")
-    if "UNTIL=" in value and re.search(r"UNTIL=\d{8}(T\d{6})?(;|$)", value) is None:
-        raise ValueError(f"{value!r}: UNTIL is a local time here, as start is: such as UNTIL=20261231T235959")
-    try:
-        rrulestr(value, dtstart=_ANCHOR)
-    except (ValueError, TypeError, KeyError) as error:
-        raise ValueError(f"{value!r} is no rule of recurrence: {error}; {allowed}") from None
-    return value.removeprefix("RRULE:")
-
+from config.recurrence import first, recurrence
 
 _HASH = r"\$argon2id\$v=19\$m=\d{1,8},t=\d{1,3},p=\d{1,3}\$[A-Za-z0-9+/]{11,64}\$[A-Za-z0-9+/]{22,86}"
 
-Recurrence = Annotated[str, AfterValidator(_recurrence)]
+Recurrence = Annotated[str, AfterValidator(recurrence)]
 PinHash = Annotated[
     Annotated[str, matching(_HASH, "what `earshot hash-pin` prints: never the PIN itself", secret=True)] | None,
     UNSET,
@@ -163,3 +143,13 @@ class Roster(Table):
     """Days on which no session begins."""
     check_in: Reference = None
     """None: that of the worker."""
+
+    @model_validator(mode="after")
+    def _begins_sometime(self) -> Self:
+        if first(self.rrule, self.start) is None:
+            raise PydanticCustomError(
+                "check_in",
+                "{rule} has no day within eight years of start, or none before its UNTIL: no session would ever begin",
+                {"key": "rrule", "rule": repr(self.rrule)},
+            )
+        return self

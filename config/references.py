@@ -46,6 +46,7 @@ def in_references(settings: Settings) -> list[Mistake]:
         *_codes_twice(settings),
         *_dangling(settings),
         *_no_pins(settings),
+        *_cut_short(settings),
         *_no_files(settings),
     ]
 
@@ -107,6 +108,23 @@ def _no_pins(settings: Settings) -> Iterator[Mistake]:
         if asking is not None and worker.pin is None:
             text = f"is needed: check-in {asking!r} asks for it; `earshot hash-pin` makes one"
             yield Mistake(("workers", number, "pin"), text)
+
+
+def _cut_short(settings: Settings) -> Iterator[Mistake]:
+    """Rosters whose sessions would end before their time, while whoever wrote them down relies on being asked."""
+    places = {roster.id: number for number, roster in enumerate(settings.rosters)}
+    told: set[str] = set()
+    for worker in settings.workers:
+        for roster in filter(None, map(settings.roster, worker.roster)):
+            rules = settings.check_in_of(worker, roster)
+            if rules.longest >= roster.duration or roster.id in told:
+                continue
+            told.add(roster.id)
+            text = (
+                f"is longer than check-in {rules.id!r} of worker {worker.id!r} lets a session last "
+                f"({rules.longest:g} seconds): raise its longest, or shorten this"
+            )
+            yield Mistake(("rosters", places[roster.id], "duration"), text)
 
 
 def _dangling(settings: Settings) -> Iterator[Mistake]:

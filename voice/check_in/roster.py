@@ -5,16 +5,18 @@ A rule of RFC 5545 is followed on the wall clock, as people write it, and only t
 of the jump. A session lasts its seconds, whatever the clock does in it.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 from hashlib import sha256
 from zoneinfo import ZoneInfo
 
-from dateutil.rrule import rrule, rruleset, rrulestr
+from dateutil.rrule import rrule, rruleset
 
 from config.check_ins import CheckInRules, Roster
 from config.models import Settings, Worker
+from config.recurrence import followed
 from ivr.session import Rules
 from voice.escalation.rota import instant
 
@@ -56,9 +58,18 @@ def under_way(roster: Roster, at: datetime) -> list[Span]:
     return [span for span in began if span.start <= at < span.end]
 
 
-def due(settings: Settings, at: datetime) -> list[Beginning]:
-    """The sessions of all workers that are to be there at this moment."""
-    spans = {roster.id: under_way(roster, at) for roster in settings.rosters}
+def due(settings: Settings, at: datetime, on_fault: Callable[[Roster, Exception], None]) -> list[Beginning]:
+    """The sessions of all workers that are to be there at this moment.
+
+    A roster that cannot be followed has none, and `on_fault` is told: it stops none of the others.
+    """
+    spans: dict[str, list[Span]] = {}
+    for roster in settings.rosters:
+        try:
+            spans[roster.id] = under_way(roster, at)
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with it, the workers of the others are asked
+            spans[roster.id] = []
+            on_fault(roster, error)
     found = []
     for worker in settings.workers:
         for roster in filter(None, map(settings.roster, worker.roster)):
@@ -88,6 +99,6 @@ def rules_of(rules: CheckInRules) -> Rules:
 
 
 @lru_cache(maxsize=1000)
-def _rule(text: str, start: datetime) -> "rrule | rruleset":
+def _rule(text: str, start: datetime) -> rrule | rruleset:
     """It remembers what it found: a rule is followed from its start each time."""
-    return rrulestr(text, dtstart=start, cache=True)
+    return followed(text, start, cache=True)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
+from config.check_ins import Roster
 from config.models import Settings
 from ivr.session import Origin
 from voice.check_in.roster import Beginning, due
@@ -35,6 +36,8 @@ class Rosters:
         self._node = node
         self._seen: frozenset[str] = frozenset()
         """Sessions that are under way by the rosters, and were begun by somebody."""
+        self._faulty: set[Roster] = set()
+        """Rosters that cannot be followed, and were told of."""
 
     async def run(self) -> None:
         """Until it is cancelled."""
@@ -42,13 +45,13 @@ class Rosters:
         while True:
             try:
                 await self.look()
-            except Exception:  # a bug here may not leave the others of the roster without check-ins
+            except Exception:  # a bug here may not leave everybody without check-ins
                 log.exception("rosters cannot be followed")
             await asyncio.sleep(LOOK_INTERVAL)
 
     async def look(self) -> None:
         """Begin what is to be there and is not."""
-        wanted = {beginning.id: beginning for beginning in due(self._settings(), self._clock.now())}
+        wanted = {beginning.id: beginning for beginning in due(self._settings(), self._clock.now(), self._tell)}
         missing = [beginning for id, beginning in wanted.items() if id not in self._seen]
         missing.sort(key=lambda beginning: self._place(beginning.id))
         begun = set(self._seen & wanted.keys())
@@ -77,6 +80,11 @@ class Rosters:
                     spread=spread,
                     id=beginning.id,
                 )
+
+    def _tell(self, roster: Roster, error: Exception) -> None:
+        if roster not in self._faulty:
+            self._faulty.add(roster)
+            log.error("a roster cannot be followed: none of its sessions begins", roster=roster.id, error=repr(error))
 
     def _place(self, id: str) -> bytes:
         """Each node goes through them in another order, so that they seldom begin the same one at once."""

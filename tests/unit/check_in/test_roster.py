@@ -22,6 +22,10 @@ def utc(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
+def unexpected(roster: Roster, error: Exception) -> None:
+    raise AssertionError(roster.id) from error
+
+
 def starts(found: Roster, since: str, until: str) -> list[str]:
     return [f"{span.start:%m-%d %H:%M}" for span in beginnings(found, utc(since), utc(until))]
 
@@ -112,11 +116,22 @@ def test_who_is_to_be_there_is_asked_as_the_roster_says() -> None:
             Worker(id="carl", name="Carl"),
         ),
     )
-    found = due(settings, utc("2026-01-05T08:00"))
+    found = due(settings, utc("2026-01-05T08:00"), unexpected)
     assert [(one.worker.id, one.rules.interval) for one in found] == [("anna", 900), ("bob", 900), ("bob", 1800)]
     assert len({one.id for one in found}) == 3
-    assert {one.id for one in due(settings, utc("2026-01-05T09:00"))} == {one.id for one in found}
-    assert due(settings, utc("2026-01-05T14:00")) == []
+    assert {one.id for one in due(settings, utc("2026-01-05T09:00"), unexpected)} == {one.id for one in found}
+    assert due(settings, utc("2026-01-05T14:00"), unexpected) == []
+
+
+def test_a_roster_that_cannot_be_followed_stops_none_of_the_others() -> None:
+    broken = roster().model_copy(update={"id": "broken", "rrule": "FREQ=HOURLY;BYMINUTE=75"})
+    workers = tuple(Worker(id=id, name=id, roster=(id,)) for id in ("broken", "early"))
+    settings = Settings(rosters=(roster(),), workers=workers[1:])
+    settings = settings.model_copy(update={"rosters": (broken, roster()), "workers": workers})
+    told: list[str] = []
+    found = due(settings, utc("2026-01-05T08:00"), lambda roster, error: told.append(roster.id))
+    assert [one.worker.id for one in found] == ["early"]
+    assert told == ["broken"]
 
 
 def test_each_day_has_a_session_of_its_own() -> None:

@@ -28,6 +28,10 @@ def settings(workers: int = WORKERS) -> Settings:
     )
 
 
+def _faultless(roster: Roster, error: Exception) -> None:
+    raise AssertionError(roster.id) from error
+
+
 class Stage:
     def __init__(self, nodes: str = "a") -> None:
         self.world = CheckInWorld(sole=len(nodes) == 1)
@@ -158,12 +162,24 @@ async def test_a_node_that_could_not_ask_what_had_begun_learns_it_when_it_writes
     await asyncio.sleep(700)
     await _goes_home(stage.processes["a"], "w3")
     worker = next(worker for worker in stage.settings.workers if worker.id == "w3")
-    again = next(b for b in due(stage.settings, virtual_loop().clock.now()) if b.worker is worker)
+    again = next(b for b in due(stage.settings, virtual_loop().clock.now(), _faultless) if b.worker is worker)
     check_ins = stage.processes["b"].check_ins
     check_ins.begin("w3", again.rules, origin=Origin.ROSTER, ends_at=again.span.end, id=again.id)
     await asyncio.sleep(1)
     assert check_ins.of_worker("w3") is None
     assert len(stage.sessions) == WORKERS
+
+
+@virtually
+async def test_a_roster_that_cannot_be_followed_is_told_of_once_and_the_others_are_followed() -> None:
+    stage = Stage()
+    broken = stage.settings.rosters[0].model_copy(update={"id": "broken", "rrule": "FREQ=HOURLY;BYMINUTE=75"})
+    stage.settings = stage.settings.model_copy(update={"rosters": (broken, *stage.settings.rosters)})
+    with structlog.testing.capture_logs() as log:
+        await asyncio.sleep(3700)
+    assert len(stage.sessions) == WORKERS
+    told = [entry["roster"] for entry in log if entry["event"].startswith("a roster cannot be followed")]
+    assert told == ["broken"]
 
 
 @virtually

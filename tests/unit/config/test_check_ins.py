@@ -1,12 +1,16 @@
 """Check-ins, rosters and PINs in the configuration: what is read, what is refused, what is worth a second look."""
 
+import contextlib
 from datetime import date, datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from config.advice import advice
 from config.models import EVERYBODYS, Settings
+from config.recurrence import first, recurrence
 from config.settings import load
 from voice.errors import ConfigurationError
 
@@ -151,14 +155,56 @@ def test_whoever_is_asked_for_a_pin_must_have_one(tmp_path: Path, whose: str) ->
     ("rule", "words"),
     [
         ("every Monday", "no rule of recurrence"),
-        ("FREQ=SECONDLY", "HOURLY at most"),
+        ("FREQ=SECONDLY", "allowed: HOURLY, DAILY"),
         ("FREQ=WEEKLY;BYDAY=XX", "no rule of recurrence"),
-        ("FREQ=DAILY;UNTIL=20261231T000000Z", "UNTIL is a local time"),
-        ("FREQ=DAILY;NONSENSE=1", "no rule of recurrence"),
+        ("FREQ=DAILY;UNTIL=20261231T000000Z", "a local time"),
+        ("FREQ=DAILY;NONSENSE=1", "NONSENSE is no part of one"),
+        ("FREQ=DAILY;INTERVAL=0", "INTERVAL=0 is not allowed; allowed: 1 to 1000"),
+        ("FREQ=DAILY;INTERVAL=-1", "allowed: 1 to 1000"),
+        ("FREQ=HOURLY;BYMINUTE=75", "allowed: 0 to 59"),
+        ("FREQ=DAILY;BYHOUR=25", "allowed: 0 to 23"),
+        ("FREQ=MONTHLY;BYSETPOS=0;BYDAY=MO", "allowed: 1 to 366"),
+        ("FREQ=MONTHLY;BYMONTHDAY=32", "allowed: 1 to 31"),
+        ("FREQ=MONTHLY;BYDAY=0MO", "1MO"),
+        ("FREQ=DAILY;COUNT=2;COUNT=3", "COUNT is there twice"),
+        ("FREQ=DAILY;COUNT=2;UNTIL=20270101", "COUNT and UNTIL"),
+        ("FREQ=DAILY;", "no rule of recurrence"),
+        ("FREQ=MONTHLY;BYMONTH=2;BYMONTHDAY=30", "no session would ever begin"),
+        ("FREQ=HOURLY;BYMONTH=2;BYMONTHDAY=30", "no session would ever begin"),
+        ("FREQ=HOURLY;INTERVAL=24;BYHOUR=5", "no"),
+        ("FREQ=DAILY;UNTIL=20200101", "no session would ever begin"),
     ],
 )
 def test_what_is_no_recurrence_is_told(tmp_path: Path, rule: str, words: str) -> None:
-    assert words in mistake(tmp_path, roster(f'rrule = "{rule}"'))
+    told = mistake(tmp_path, roster(f'rrule = "{rule}"'))
+    assert "rosters[1].rrule" in told
+    assert words in told
+
+
+@pytest.mark.parametrize(
+    "rule",
+    ["FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=29", "FREQ=MONTHLY;BYDAY=1MO,-1FR", "FREQ=YEARLY;BYWEEKNO=53", "FREQ=HOURLY"],
+)
+def test_a_recurrence_may_come_seldom(tmp_path: Path, rule: str) -> None:
+    assert read(tmp_path, roster(f'rrule = "{rule}"')).rosters[0].rrule == rule
+
+
+@given(st.text("FREQINTVALBYDOUSHWKMP=;,:-+0123456789", max_size=60))
+@example("FREQ=HOURLY;INTERVAL=999;BYYEARDAY=366;BYWEEKNO=1;BYMONTH=2")
+@example("FREQ=DAILY;BYSETPOS=366;BYHOUR=1,2")
+@settings(max_examples=300)
+def test_whatever_stands_in_a_recurrence_is_followed_or_refused(text: str) -> None:
+    for rule in (text, f"FREQ=DAILY;{text}"):
+        with contextlib.suppress(ValueError):
+            first(recurrence(rule), datetime(2026, 1, 5, 7))
+
+
+def test_a_session_that_would_be_cut_short_is_told(tmp_path: Path) -> None:
+    long = roster('rrule = "FREQ=DAILY"').replace("duration = 28800", "duration = 172800")
+    assert "172800" in long
+    told = mistake(tmp_path, worker('roster = ["early"]', long))
+    assert "rosters[1].duration" in told
+    assert "raise its longest" in told
 
 
 def test_a_roster_with_a_time_zone_in_its_start_is_refused(tmp_path: Path) -> None:
