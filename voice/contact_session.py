@@ -26,6 +26,8 @@ from voice.sign_of_life import SignOfLife
 ANSWER_SECONDS = 8.0
 """How long a question waits for its key, once it has been spoken."""
 LONGEST_CODE = 16
+KEYED_AHEAD = 1.0
+"""Seconds without a key after which nothing more is taken for keyed ahead."""
 SAY_PATIENCE = 3.0
 """Seconds that a prompt may take to be made. Past that a sound takes its place."""
 FAREWELL_SECONDS = 20.0
@@ -233,6 +235,7 @@ class ContactSession:
         verdict = self._words.judge(code)
         if verdict is Verdict.WRONG:
             self.incident.note("code_word_wrong", {"left": self._words.tries}, actor=self.actor)
+            await self._forget_keys()
             await self._say(Says.WRONG_WORD)
             return
         if verdict is Verdict.DURESS and not known:
@@ -248,6 +251,11 @@ class ContactSession:
             if verdict is Verdict.CLOSES:
                 detail = {"proof": "code word"}
                 self.incident.change(State.RESOLVED, actor=self.actor, reason=reason, detail=detail)
+
+    async def _forget_keys(self) -> None:
+        """What was keyed ahead of a wrong word is no command: the reason 1 would open the way to the worker."""
+        while await self._digit(KEYED_AHEAD) is not None:
+            pass
 
     async def _code(self) -> str | None:
         """What is keyed up to the next #; None when that is broken off."""

@@ -527,6 +527,17 @@ async def test_three_wrong_words_and_no_word_is_listened_to_any_more() -> None:
 
 
 @virtually
+async def test_a_reason_that_was_keyed_ahead_of_a_wrong_word_does_not_open_the_way_to_the_worker() -> None:
+    scene = Scene()
+    scene.take()
+    await scene.press("#1111#1", 5)
+    assert scene.said[-1] == Says.WRONG_WORD
+    assert "talk_on" not in scene.kinds()
+    await scene.press("1")
+    assert "talk_on" in scene.kinds()
+
+
+@virtually
 async def test_a_code_word_that_is_broken_off_costs_no_try() -> None:
     scene = Scene()
     scene.take()
