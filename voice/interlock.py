@@ -37,7 +37,7 @@ NAMES = frozenset({"sos", "emergency", "e911", "ng911", "e112", "ng112", "e999",
 _TOO_DEEP = 5
 """Layers of percent-encoding that are undone; nobody honest uses more than one."""
 
-_DIALLED = re.compile(r"[a-d]*([0-9+*#]+)[a-d]*(?:(?:p|w|x|ext)[0-9*#pwx]*)?")
+_DIALLED = re.compile(r"[a-d]*([0-9+*#]+)[a-d]*((?:p|w|x|ext)[0-9*#pwx]*)?")
 """What can be dialled: digits; the tones A to D around them, which no network counts; behind a pause or for an
 extension what is dialled later. Anything else with letters is a name."""
 
@@ -211,8 +211,11 @@ def _dialled(word: str) -> Iterator[str]:
     found = _DIALLED.fullmatch(re.sub(r"[^0-9a-z+*#]", "", word))
     if found is None:
         return
-    number = found[1]
+    number, later = found[1], found[2] or ""
     yield re.sub(r"[*#]", "", number)
+    if later and len(number) < _LONG:  # it may only lead out of an exchange: 9, a pause, and then the number
+        yield re.sub(r"[^0-9+]", "", number + later)
+        yield from filter(None, re.split(r"[^0-9]+", later))
     for at, sign in enumerate(number):
         if sign in "*#+":
             rest = number[at + 1 :]
