@@ -7,7 +7,7 @@ come within `HORIZON` of its start.
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import MAXYEAR, datetime, timedelta
 
 from dateutil.rrule import rrule, rruleset, rrulestr
 
@@ -16,7 +16,12 @@ HORIZON = timedelta(days=8 * 366)
 
 ALLOWED = 'allowed: such as "FREQ=WEEKLY;BYDAY=MO,TU,WE,TH,FR" (RFC 5545), HOURLY at most'
 
+MOST_AN_HOUR = 6
+"""Sessions that a rule may begin in an hour: each lasts ten minutes at least."""
+
 _ANCHOR = datetime(2026, 1, 1)
+_CYCLE = 400
+"""Years after which the calendar is the same again, days of the week too."""
 _FREQUENCIES = ("HOURLY", "DAILY", "WEEKLY", "MONTHLY", "YEARLY")
 _DAYS = "MO|TU|WE|TH|FR|SA|SU"
 
@@ -75,6 +80,11 @@ def recurrence(text: str) -> str:
             raise ValueError(f"{text!r} is no rule of recurrence: {name}={value} is not allowed; allowed: {allowed}")
     if "COUNT" in names and "UNTIL" in names:
         raise ValueError(f"{text!r} is no rule of recurrence: it has COUNT and UNTIL; allowed: one of them")
+    values = {name: value.split(",") for name, _, value in parts}
+    if "BYSETPOS" in values and values["FREQ"][0] in ("HOURLY", "DAILY"):
+        raise ValueError(f"{text!r} is no rule of recurrence: BYSETPOS is not allowed there; allowed: WEEKLY at most")
+    if len(set(values.get("BYMINUTE", "0"))) * len(set(values.get("BYSECOND", "0"))) > MOST_AN_HOUR:
+        raise ValueError(f"{text!r} begins too many sessions; allowed: {MOST_AN_HOUR} in an hour")
     try:
         followed(rule, _ANCHOR)
     except (ValueError, TypeError, KeyError) as error:
@@ -89,12 +99,19 @@ def followed(rule: str, start: datetime, *, cache: bool = False) -> rrule | rrul
 
 
 def first(rule: str, start: datetime) -> datetime | None:
-    """When it comes for the first time from `start` on; None: not within `HORIZON`."""
-    end = start + min(HORIZON, datetime.max - start)
-    bounded = [part for part in rule.split(";") if not part.startswith(("COUNT=", "UNTIL="))]
-    found = next(iter(followed(";".join([*bounded, f"UNTIL={end:%Y%m%dT%H%M%S}"]), start)), None)
+    """When it comes for the first time from `start` on; None: not within `HORIZON`.
+
+    The library gives up at the end of the year 9999 only, whatever UNTIL says. So it looks from the last year on in
+    which the calendar is that of `start`: then it tries less than 400 years.
+    """
+    later = (MAXYEAR - start.year) // _CYCLE * _CYCLE
+    endless = ";".join(part for part in rule.split(";") if not part.startswith(("COUNT=", "UNTIL=")))
+    shifted = next(iter(followed(endless, start.replace(year=start.year + later))), None)
+    if shifted is None:
+        return None
+    found = shifted.replace(year=shifted.year - later)
     until = next((part.removeprefix("UNTIL=") for part in rule.split(";") if part.startswith("UNTIL=")), None)
-    if found is None or until is None:
-        return found
-    last = datetime.strptime(until, "%Y%m%dT%H%M%S" if "T" in until else "%Y%m%d")
+    last = start + HORIZON
+    if until is not None:
+        last = min(last, datetime.strptime(until, "%Y%m%dT%H%M%S" if "T" in until else "%Y%m%d"))
     return found if found <= last else None

@@ -173,6 +173,9 @@ def test_whoever_is_asked_for_a_pin_must_have_one(tmp_path: Path, whose: str) ->
         ("FREQ=HOURLY;BYMONTH=2;BYMONTHDAY=30", "no session would ever begin"),
         ("FREQ=HOURLY;INTERVAL=24;BYHOUR=5", "no"),
         ("FREQ=DAILY;UNTIL=20200101", "no session would ever begin"),
+        ("FREQ=HOURLY;BYSETPOS=5", "BYSETPOS is not allowed there"),
+        ("FREQ=HOURLY;BYMINUTE=0,5,10,15,20,25,30", "6 in an hour"),
+        ("FREQ=DAILY;BYMINUTE=0,10,20,30;BYSECOND=0,30", "6 in an hour"),
     ],
 )
 def test_what_is_no_recurrence_is_told(tmp_path: Path, rule: str, words: str) -> None:
