@@ -15,16 +15,22 @@ class MistakeInRecording(ValueError):
 
 
 def with_recordings(prompts: Prompts, folder: Path) -> Prompts:
-    """The same prompts with what is recorded in `folder`. Raises MistakeInRecording with every mistake."""
+    """The same prompts with what is recorded in `folder`. Raises MistakeInRecording with every mistake: whoever has
+    spoken a prompt relies on being heard."""
+    if not folder.is_dir():
+        raise MistakeInRecording(f"{folder}: there is no such folder")
     recordings: dict[tuple[str, str], bytes] = {}
     mistakes: list[str] = []
-    for path in sorted(folder.glob("*/*.wav")):
+    for path in sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")):
         language, id = path.parent.name, path.stem
-        why = _why_not(prompts, language, id)
+        if path.parent.parent != folder or path.suffix.lower() != ".wav":
+            why: str | None = "is not used; recordings are LANGUAGE/PROMPT.wav, such as nl/goodbye.wav"
+        else:
+            why = _why_not(prompts, language, id)
         if why is None:
             try:
                 recordings[language, id] = clip(path.read_bytes())
-            except (OSError, EOFError, ValueError) as error:
+            except (OSError, ValueError) as error:
                 why = str(error) or type(error).__name__
         if why is not None:
             mistakes.append(f"{path}: {why}")

@@ -40,12 +40,7 @@ def open_speech(settings: SpeechSettings, speaker: Speaker | None = None) -> Spe
 
     Raises ConfigurationError for recordings that cannot be used.
     """
-    prompts = Prompts.load(FOLDER)
-    if settings.prompts is not None:
-        try:
-            prompts = with_recordings(prompts, settings.prompts)
-        except MistakeInRecording as error:
-            raise ConfigurationError(f"speech.prompts: {error}") from None
+    prompts = open_prompts(settings)
     if speaker is not None:
         return Speech(prompts, speaker)
     engine, why_mute = open_speaker(settings.engine, settings.directory, settings.command)
@@ -53,3 +48,14 @@ def open_speech(settings: SpeechSettings, speaker: Speaker | None = None) -> Spe
         return Speech(prompts, engine, why_mute)
     why = None if why_mute is None else f"{why_mute}, but for those that were rendered ahead"
     return Speech(prompts, RenderedSpeaker(composers(RENDERED, prompts), engine), why)
+
+
+def open_prompts(settings: SpeechSettings) -> Prompts:
+    """Prompts, with what was recorded of them. Raises ConfigurationError for recordings that cannot be used."""
+    prompts = Prompts.load(FOLDER)
+    if settings.prompts is None:
+        return prompts
+    try:
+        return with_recordings(prompts, settings.prompts)
+    except MistakeInRecording as error:
+        raise ConfigurationError(f"speech.prompts: {error}") from None

@@ -19,6 +19,7 @@ from voice.cli.defined import everything
 from voice.errors import ConfigurationError
 from voice.incidents.lifecycle import State
 from voice.incidents.timeline import verify as verify_chain
+from voice.speaking import open_prompts
 from voice.store import escalations
 from voice.store import incidents as rows
 from voice.store.reading import reading
@@ -41,6 +42,7 @@ def serve(options: Namespace, settings_of: SettingsOf) -> int:
 
 def check_config(options: Namespace, settings_of: SettingsOf) -> int:
     settings = load(options.file, os.environ)
+    open_prompts(settings.speech)
     counted = ", ".join(
         f"{len(found)} {name if len(found) != 1 else name[:-1]}"
         for name in ("devices", "workers", "operators", "trunks")
@@ -69,7 +71,7 @@ def incidents(options: Namespace, settings_of: SettingsOf) -> int:
     if options.json:
         print(json.dumps([showing.plain(row) for row in found], indent=2))
     elif found:
-        Console().print(showing.incident_table(found, settings))
+        showing.table_console().print(showing.incident_table(found, settings))
     else:
         print("No incidents." if options.state is None else f"No incidents that are {options.state}.")
     return 0

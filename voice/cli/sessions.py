@@ -18,6 +18,7 @@ from rich.text import Text
 from config.settings import Settings
 from ivr.session import How, Origin, Phase, Session
 from voice.cli.defined import everything
+from voice.cli.showing import table_console
 from voice.escalation.phrases import counted, duration
 from voice.incidents.timeline import timestamp
 from voice.store import sessions as rows
@@ -49,7 +50,7 @@ def sessions(options: Namespace, settings_of: SettingsOf) -> int:
     if options.json:
         print(json.dumps([plain(session) for session in found], indent=2))
     elif found:
-        Console().print(_table_of(found, settings))
+        table_console().print(_table_of(found, settings))
     else:
         print("No sessions." if options.all else "No session is open.")
     return 0
@@ -125,18 +126,24 @@ def clock(moment: datetime) -> str:
 def _table_of(found: Sequence[Session], settings: Settings) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in ("session", "worker", "stands", "due", "last heard", "by", "until"):
-        table.add_column(heading, no_wrap=heading not in ("worker", "stands"), overflow="fold")
+        wraps = heading in ("worker", "stands")
+        table.add_column(heading, no_wrap=not wraps, overflow="fold", min_width=10 if wraps else None)
     for session in found:
         table.add_row(
             session.id[:SHORT],
             Text(name_of(session.worker, settings)),
             _standing(session),
-            clock(session.due_at) if session.open else "",
-            clock(session.confirmed_at) if session.confirmed_at else "not yet",
+            _short(session.due_at) if session.open else "",
+            _short(session.confirmed_at) if session.confirmed_at else "not yet",
             how(session.confirmed_by, evidence=False) or "",
-            clock(session.ends_at),
+            _short(session.ends_at),
         )
     return table
+
+
+def _short(moment: datetime) -> str:
+    """On the clock of this machine, in a table that has to fit a terminal of 80 columns."""
+    return f"{moment.astimezone():%m-%d %H:%M}"
 
 
 def _standing(session: Session) -> Text:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rich import box
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
@@ -33,6 +33,10 @@ STYLE = {
     State.RESOLVED: "green",
 }
 RED = "bold red"
+
+
+_UNFOLDED = 250
+"""Columns: names and all."""
 
 
 def plain(row: IncidentRow | LegRow | RecordingRow | Entry | Memo) -> dict[str, Any]:
@@ -193,6 +197,12 @@ def exported(path: str) -> tuple[str, list[Entry]]:
         return str(content["id"]), entries
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigurationError(f"{path}: is no exported incident ({error!r})") from error
+
+
+def table_console() -> Console:
+    """As wide as the terminal. What goes to a file or another program is not folded for one."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=_UNFOLDED)
 
 
 def incident_table(found: Sequence[IncidentRow], settings: Settings) -> Table:

@@ -1,6 +1,7 @@
 """`earshot say` and `earshot dialogue`: what people hear on the telephone, on this machine."""
 
 import asyncio
+import re
 import shutil
 import subprocess
 import sys
@@ -67,18 +68,22 @@ def _timezone(name: str) -> str:
 def _values(prompts: Prompts, language: str, id: str, given: Sequence[str]) -> dict[str, Any]:
     """A value for each placeholder: as given (`name=value`), else an example.
 
-    What a prompt may or may not have (`has_…`) it has if not said otherwise.
+    What a prompt may or may not have (`has_…`) it has if not said otherwise. Raises ConfigurationError, which says what
+    a prompt takes.
     """
     if not prompts.has(language, id):
         raise ConfigurationError(f"there is no prompt {id!r}; `earshot say` without one lists them")
     written = dict(value.partition("=")[::2] for value in given)
     needed = dict(prompts.message(language, id).placeholders())
+    if unknown := [name for name in written if name not in needed]:
+        takes = ", ".join(f"{name}={_example(kind, name)}" for name, kind in needed.items()) or "no values"
+        raise ConfigurationError(f"{id} has no value {unknown[0]!r}; it takes {takes}")
     return {name: _value(kind, name, written.get(name, _example(kind, name))) for name, kind in needed.items()}
 
 
 def _example(kind: str, name: str) -> str:
-    """A name stands for itself: "Earshot check-in for worker"."""
-    return _EXAMPLES.get(kind, name)
+    """What is said every day. A name stands for itself: "Earshot check-in for worker"."""
+    return "false" if name in _SELDOM else _EXAMPLES.get(kind, name)
 
 
 def _value(kind: str, name: str, text: str) -> Any:
@@ -98,6 +103,15 @@ def _time(text: str) -> datetime:
     return datetime.fromisoformat(text).astimezone(UTC)
 
 
+def _only(allowed: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if re.fullmatch(allowed, text) is None:
+            raise ValueError(text)
+        return text
+
+    return read
+
+
 def _coordinates(text: str) -> tuple[float, float]:
     latitude, longitude = text.split(",")
     return float(latitude), float(longitude)
@@ -112,6 +126,9 @@ _READERS: Mapping[str, Callable[[str], Any]] = {
     "date": _time,
     "moment": _moment,
     "coordinates": _coordinates,
+    "key": _only(r"[0-9*#]"),
+    "digits": _only(r"[0-9]+"),
+    "phone": _only(r"\+?[0-9]+"),
 }
 _EXAMPLES = {
     "plural": "3",
@@ -128,11 +145,13 @@ _EXAMPLES = {
     "term": "panic",
     "select": "true",
 }
+_SELDOM = ("last",)
+"""What is said in the last check-in of a session only."""
 _UNITS: Mapping[str, str] = {"duration": "seconds", "distance": "metres"}
 
 
 def _write(clip: bytes, path: Path) -> None:
-    with wave.open(str(path), "wb") as file:
+    with path.open("wb") as opened, wave.open(opened, "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(SAMPLE_RATE)

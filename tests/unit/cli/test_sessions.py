@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from rich.text import Text
 
 import ivr.schedule
 from ivr.schedule import begin, decide
@@ -223,6 +224,21 @@ def test_a_missed_check_in_stands_out(run: Callable[..., int], url: str, capsys:
     assert "call 1.1 is not confirmed: no answer" in log
     assert "MISSED, not confirmed: due 2026-03-01" in log
     assert "he has not been heard since it began" in log
+
+
+def test_the_table_fits_a_terminal_and_is_not_folded_for_a_file(
+    run: Callable[..., int], url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told(url, Due(), NotConfirmed("1.1", "no answer"), Due(), NotConfirmed("1.2"), Due(), NotConfirmed("1.3"))
+    assert run("sessions") == 0
+    assert "missed 1 check-in; waits for the next check-in" in capsys.readouterr().out
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "80")
+    assert run("sessions") == 0
+    table = Text.from_ansi(capsys.readouterr().out).plain.splitlines()
+    assert max(map(len, table)) <= 80
+    assert any("Anna" in line and "0aa11bb2" in line for line in table)
+    assert {"missed", "check-in;", "waits"} <= set(" ".join(table).split())
 
 
 COMMANDS = [("sessions",), ("sessions", "--json"), ("session", "anna", "--log"), ("session", "anna", "--log", "--json")]

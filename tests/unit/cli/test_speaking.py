@@ -76,6 +76,13 @@ def test_all_kinds_of_values_are_read(configuration: str, tmp_path: Path, capsys
         assert text in capsys.readouterr().out
 
 
+def test_what_is_said_without_values_is_what_is_said_every_day(
+    configuration: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _say(configuration, "check_in.ask", "--wav", str(tmp_path / "a.wav")) == 0
+    assert "session is over" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
@@ -83,6 +90,9 @@ def test_all_kinds_of_values_are_read(configuration: str, tmp_path: Path, capsys
         (["briefing.since", "ago=soon"], "ago=soon is no duration; an example: 90 (seconds)"),
         (["goodbye", "--timezone", "Mars/Olympus"], "'Mars/Olympus' is no time zone"),
         (["briefing.coordinates", "coordinates=north"], "an example: 52.37031,4.90012"),
+        (["check_in.ask", "key=x"], "key=x is no key; an example: 4"),
+        (["check_in.ask", "kee=4"], "check_in.ask has no value 'kee'; it takes "),
+        (["goodbye", "--wav", "/nowhere/a.wav"], "/nowhere/a.wav"),
     ],
 )
 def test_mistakes_are_told_in_one_line(

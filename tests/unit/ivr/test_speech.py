@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import struct
 import time
 import wave
 from dataclasses import replace
@@ -260,12 +261,35 @@ def test_recordings_that_cannot_be_used_are_all_named(tmp_path: Path) -> None:
     _record(tmp_path / "xx" / "goodbye.wav")
     (tmp_path / "en").mkdir()
     (tmp_path / "en" / "goodbye.wav").write_bytes(b"RIFFnonsense")
+    (tmp_path / "en" / "goodbye.mp3").write_bytes(b"ID3")
+    _record(tmp_path / "goodbye.wav")
+    _record(tmp_path / "nl" / "new" / "goodbye.wav")
     with pytest.raises(MistakeInRecording) as caught:
         with_recordings(PROMPTS, tmp_path)
     told = str(caught.value)
-    assert len(told.splitlines()) == 4
-    for part in ("has values", "no prompt 'nonsense'", "'xx' is no language", "en/goodbye.wav"):
+    assert len(told.splitlines()) == 7
+    for part in ("has values", "no prompt 'nonsense'", "'xx' is no language", "en/goodbye.wav: is no WAV file"):
         assert part in told
+    for path in ("en/goodbye.mp3", f"{tmp_path}/goodbye.wav", "nl/new/goodbye.wav"):
+        assert f"{path}: is not used" in told
+
+
+def test_a_folder_of_recordings_that_is_not_there_is_a_mistake(tmp_path: Path) -> None:
+    with pytest.raises(MistakeInRecording, match="there is no such folder"):
+        with_recordings(PROMPTS, tmp_path / "nowhere")
+
+
+async def test_a_recording_of_24_bit_in_the_extensible_format_is_played(tmp_path: Path) -> None:
+    path = tmp_path / "nl" / "goodbye.WAV"
+    path.parent.mkdir()
+    samples = (np.sin(np.arange(8000) / 5) * 2**22).astype("<i4")
+    audio = samples.view(np.uint8).reshape(-1, 4)[:, :3].tobytes()
+    pcm = bytes.fromhex("0100000000001000800000aa00389b71")
+    form = struct.pack("<HHIIHHHHI", 0xFFFE, 1, 8000, 24_000, 3, 24, 22, 24, 4) + pcm
+    chunks = b"WAVEfmt " + struct.pack("<I", len(form)) + form + b"data" + struct.pack("<I", len(audio)) + audio
+    path.write_bytes(b"RIFF" + struct.pack("<I", len(chunks)) + chunks)
+    voice = Voice(with_recordings(PROMPTS, tmp_path), NoSpeaker(), "nl")
+    assert len(await voice.say("goodbye")) >= 8000
 
 
 def test_a_silent_recording_is_a_mistake(tmp_path: Path) -> None:
