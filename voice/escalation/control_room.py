@@ -212,6 +212,9 @@ def _indeterminate(turn: Turn, why: str) -> None:
     after = _call_again_later(turn)
     told = {"call": emergency.call, "why": why, "again_after": after}
     turn.note("emergency_indeterminate", {key: value for key, value in told.items() if value is not None})
+    if after is None and not turn.state.operators_ring:  # a person is asked, and the plan may ring nobody who is one
+        turn.set(operators_ring=True)
+        turn.note("operators_asked", {"lap": turn.state.lap + 1})
 
 
 def _call_again_later(turn: Turn) -> float | None:

@@ -318,7 +318,7 @@ _TOLD: Mapping[str, str | Callable[[_Facts], str]] = {
     "contact_spared": "leaves {contact} out at step {step}: {why}",
     "lap_ended": "has come to the end of the plan, and starts again in {pause} s",
     "ended_without_human": "has come to the end of the plan without a human, as agreed in “{agreement}”",
-    "operators_asked": "has operators rung: a control room was called, and the plan rings nobody who could decide",
+    "operators_asked": "has operators rung: a control room was called, and the plan may ring nobody who could decide",
     "nobody_reached": "has not made any telephone of the whole plan ring",
     "worker_safe": "hears that the worker is safe ({proof}); the incident stays open",
     "state_kept": "came too late for {wanted}: {why}",

@@ -370,7 +370,7 @@ def test_a_plan_of_nothing_but_that_call_is_no_technical_fault_once_somebody_pic
     talk.tells(EmergencyIndeterminate(call(talk), "nobody pressed a key"))
     talk.passes(900 if proven else 0)
     assert not talk.taken
-    assert not talk.state.rings_operators
+    assert talk.state.rings_operators is not proven, "at once where nobody may have it"
     talk.commands()
     talk.passes(70)
     assert talk.state.rings_operators
@@ -402,6 +402,14 @@ def test_an_indeterminate_call_is_never_repeated_without_being_asked_for() -> No
     assert talk.emergency_calls() == []
     talk.tells(EmergencyAsked(OLGA))
     assert len(talk.emergency_calls()) == 1
+
+
+def test_whoever_is_asked_about_an_indeterminate_call_is_rung_though_the_plan_rings_no_operators() -> None:
+    talk = by_itself()
+    assert not talk.state.rings_operators
+    talk.tells(EmergencyIndeterminate(call(talk)))
+    assert talk.state.rings_operators
+    assert talk.notes().count("operators_asked") == 1
 
 
 def test_a_call_placed_by_a_person_after_an_indeterminate_one_cancels_that_first() -> None:
