@@ -1,15 +1,20 @@
 """The texts: none is missing in any language, all placeholders agree, and mistakes are told."""
 
 from datetime import timedelta
-from typing import Any
+from importlib import resources
+from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 
+from config.plans import Language
+from ivr.espeak import VOICES
 from ivr.message import MistakeInPrompt, parse
 from ivr.prompts import LANGUAGES, Prompts
 from ivr.saying import GROUP, KINDS, Moment
 from ivr.taker import Key, Says
 from tests.unit.ivr.conversing import NOW, PROMPTS
+from voice.check_in.notices import LOCALES
 from voice.incidents.kinds import Kind
 
 EXAMPLES: dict[str, Any] = {
@@ -172,3 +177,11 @@ def test_names_with_line_breaks_are_said_in_one_line() -> None:
 def test_prompts_are_read_once() -> None:
     assert PROMPTS.message("nl", "goodbye") is PROMPTS.message("nl", "goodbye")
     assert isinstance(PROMPTS, Prompts)
+
+
+def test_each_place_that_lists_languages_has_all_of_them() -> None:
+    languages = set(LANGUAGES)
+    assert languages == set(get_args(Language)) == set(GROUP) == set(VOICES) == set(LOCALES)
+    for folder in ("prompts", "messages"):
+        files = [Path(file.name) for file in resources.files("config").joinpath(folder).iterdir()]
+        assert languages == {file.stem for file in files if file.suffix == ".toml"}
