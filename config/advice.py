@@ -28,7 +28,8 @@ def advice(settings: Settings) -> Iterator[str]:
 
 def _of_calls(settings: Settings) -> Iterator[str]:
     if not settings.operators:
-        yield "there are no [[operators]]: alarms are answered and recorded, but nobody is rung"
+        whom = "plans ring contacts only" if settings.plans else "nobody is rung"
+        yield f"there are no [[operators]]: alarms are answered and recorded, but {whom}"
     if not (settings.devices or settings.sip.trusted_networks):
         yield "there are no [[devices]] and no sip.trusted_networks: no alarm can be told from any call"
     for network in settings.sip.trusted_networks:

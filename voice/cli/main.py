@@ -76,6 +76,24 @@ def _told(message: str) -> int:
     return EXIT_MISTAKE
 
 
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of rows; allowed: 1 and more")
+    return int(text)
+
+
+def _reason(text: str) -> Reason:
+    if text not in list(Reason):
+        raise argparse.ArgumentTypeError(f"{text!r} is no reason; allowed: {', '.join(Reason)}")
+    return Reason(text)
+
+
+def _words(text: str) -> str:
+    if not text.strip():
+        raise argparse.ArgumentTypeError('is empty: say how you know, such as "she answered her telephone"')
+    return text
+
+
 def _parser() -> Parser:
     parser = Parser(
         prog="earshot",
@@ -113,7 +131,7 @@ def _parser() -> Parser:
 
     listed = add("incidents", "list incidents, newest first", commands.incidents)
     listed.add_argument("--state", type=State, choices=list(State), metavar="STATE", help=", ".join(State))
-    listed.add_argument("--limit", type=int, default=50, metavar="N", help="how many at most (50)")
+    listed.add_argument("--limit", type=_positive, default=50, metavar="N", help="how many at most (50)")
     listed.add_argument("--json", action="store_true", help="for programs")
 
     shown = add("incident", "show what happened in an incident", commands.incident)
@@ -123,7 +141,7 @@ def _parser() -> Parser:
 
     resolved = add("resolve", "end an incident, with a reason", deciding.resolve)
     resolved.add_argument("incident", metavar="ID")
-    resolved.add_argument("reason", type=Reason, choices=list(Reason), metavar="REASON", help=", ".join(Reason))
+    resolved.add_argument("reason", type=_reason, metavar="REASON", help=", ".join(Reason))
     resolved.add_argument("--note", default="", metavar="TEXT", help="how it was resolved, for the timeline")
 
     reopened = add("reopen", "open a resolved incident again: its plan starts from the top", deciding.reopen)
@@ -131,7 +149,7 @@ def _parser() -> Parser:
 
     said_safe = add("safe", "note that the worker is safe; somebody still has to resolve it", deciding.safe)
     said_safe.add_argument("incident", metavar="ID")
-    said_safe.add_argument("--proof", required=True, metavar="TEXT", help="how you know, for the timeline")
+    said_safe.add_argument("--proof", type=_words, required=True, metavar="TEXT", help="how you know, for the timeline")
 
     played = add("play", "play what the device of an incident sent", commands.play)
     played.add_argument("incident", metavar="ID")
@@ -146,7 +164,7 @@ def _parser() -> Parser:
 
     timed = add("sessions", "list the check-ins that are under way, the next one first", sessions.sessions)
     timed.add_argument("--all", action="store_true", help="also sessions that have ended, newest first")
-    timed.add_argument("--limit", type=int, default=50, metavar="N", help="with --all: how many at most (50)")
+    timed.add_argument("--limit", type=_positive, default=50, metavar="N", help="with --all: how many at most (50)")
     timed.add_argument("--json", action="store_true", help="for programs")
 
     one = add("session", "show how a session of check-ins stands", sessions.session)

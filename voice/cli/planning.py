@@ -255,6 +255,7 @@ def span(text: str) -> timedelta:
     return span
 
 
+_YEARS = range(1970, 2200)
 _WEEKLY = re.compile(r"(?:([A-Za-z]{2,9})\s+)?(\d{1,2}:\d{2})")
 
 
@@ -269,6 +270,8 @@ def _moment(text: str | None, zone: ZoneInfo, now: datetime) -> datetime:
         moment = datetime.fromisoformat(text.strip())
     except ValueError:
         raise ConfigurationError(f'{text!r} is no time; allowed: 2026-03-08T03:00, "Sunday 03:00", 03:00') from None
+    if not _YEARS.start <= moment.year < _YEARS.stop:
+        raise ConfigurationError(f"{text!r} is no time of an alarm; allowed: {_YEARS.start} to {_YEARS.stop - 1}")
     return instant(moment, zone) if moment.tzinfo is None else moment.astimezone(UTC)
 
 

@@ -233,6 +233,8 @@ def test_for_programs_there_is_json(file: Path, capsys: pytest.CaptureFixture[st
             "there is no contact 'x'; contacts in plan 'nurses': manager, deputy, marijke, fatima, jan and sofie",
         ),
         (("try-out", "--taken-by", "jan"), "there is no contact 'jan'; there are no contacts in plan 'try-out'"),
+        (("nurses", "--from", "0001-01-01T00:00"), "'0001-01-01T00:00' is no time of an alarm; allowed: 1970 to 2199"),
+        (("nurses", "--from", "9999-12-31T23:59"), "'9999-12-31T23:59' is no time of an alarm; allowed: 1970 to 2199"),
         (("nurses", "--from", "soon"), "'soon' is no time; allowed: 2026-03-08T03:00, \"Sunday 03:00\", 03:00"),
         (("nurses", "--from", "Moonday 03:00"), "'Moonday 03:00' is no time"),
         (("nurses", "--for", "3 weeks"), "'3 weeks' is no duration; allowed: 90s, 30m, 2h, up to 48 hours"),
