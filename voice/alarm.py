@@ -302,6 +302,8 @@ async def call_back(incident: LiveIncident, desk: Desk, *, asked_by: str, ring_s
         incident.note("call_back_impossible", {"why": "no contact of the device is known"}, actor=asked_by)
         return False
     for destination in destinations:
+        if incident.resolved.done():
+            return False
         leg = desk.legs.device(device)
         incident.note("calling_back", {"leg": leg.id}, actor=asked_by)
         try:
@@ -320,12 +322,23 @@ async def call_back(incident: LiveIncident, desk: Desk, *, asked_by: str, ring_s
                 at=desk.clock.now(),
             )
         )
-        if await call.wait_answered(ring_seconds):
+        if await _answers(call, incident, ring_seconds):
             incident.note("device_answered_call_back", {"leg": leg.id}, actor=incident.actor)
             desk.spawn(_stay_on(incident, leg, call, desk))
             return True
         call.hang_up()
         end = await call.ended
         leg.ended(end)
+        if incident.resolved.done():
+            incident.note("call_back_stopped", {"leg": leg.id})
+            return False
         incident.note("call_back_failed", {"leg": leg.id, "cause": end.cause.value, "status": end.code})
     return False
+
+
+async def _answers(call: Call, incident: LiveIncident, seconds: float) -> bool:
+    """Whether the device answers within this time. Resolved meanwhile, nobody needs it any more: a device that rings
+    on would betray the worker. If not, the call is still on: hang up."""
+    either: list[asyncio.Future[None]] = [call.answered, incident.resolved]
+    await asyncio.wait(either, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    return call.up

@@ -153,6 +153,33 @@ async def test_a_call_back_that_is_answered_after_the_incident_was_resolved_is_l
     assert not world.stage.service.calls.live
 
 
+@story()
+async def test_a_call_back_rings_no_more_once_the_incident_is_resolved_and_no_other_phone_is_tried(
+    world: World,
+) -> None:
+    """A device that rings on betrays the worker, who may be held by whoever he called for help against."""
+    badge, call, olga, listening = await listening_to(world)
+    badge.habits = Habits(answers=Answers.NEVER)
+    olga.habits = Habits(answers=Answers.NEVER)
+    call.hang_up()
+    await asyncio.sleep(1)
+    contacts = world.stage.service.desk.contacts
+    world.stage.service.desk.contacts = lambda device: contacts(device) * 2
+    listening.press("5")
+    back = await badge.called()
+    await asyncio.sleep(2)
+    assert not back.is_over
+    listening.press("#2")
+    await asyncio.sleep(3)
+    assert await world.entry("resolved")
+    assert back.is_over
+    await asyncio.sleep(60)
+    assert len(badge.calls) == 2
+    assert await world.entry("call_back_stopped")
+    assert "call_back_failed" not in await world.kinds()
+    assert not world.stage.service.calls.live
+
+
 @every_way
 @story()
 async def test_7_marks_the_moment_that_is_heard(world: World, by: str) -> None:

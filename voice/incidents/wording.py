@@ -271,6 +271,7 @@ _TOLD: Mapping[str, str | Callable[[_Facts], str]] = {
     "calling_back": "calls the device back",
     "call_back_impossible": "wants the device called back, but {why}",
     "call_back_failed": _call_failed,
+    "call_back_stopped": "calls the device back no more: the incident is resolved",
     "device_answered_call_back": "answers the call-back",
     # a worker's own telephone
     "asked_for_help_again": "asks for help in silence once more ({proof})",
