@@ -104,6 +104,7 @@ class ContactSession:
         self._words = CodeWords(incident.customer)
         self._went_back = False
         self._calling_back = False
+        self._bad_news: str | None = None
         self._listener = Listener(
             incident.audio,
             position=incident.audio.end,
@@ -113,6 +114,7 @@ class ContactSession:
         )
         self.member = Member(leg_id, Role.CONTACT, received=call.media.received, listener=self._listener, ducks=True)
         self.member.on_company = self._company
+        self.member.on_emergency_failed = self._emergency_failed
         self.went_quiet = SignOfLife(call, hooks.spawn, self._died).went_quiet
         """For `ContactLeg.on_quiet`."""
 
@@ -219,6 +221,7 @@ class ContactSession:
         if await self._ask(Says.EMERGENCY_ASK) != "8":
             await self._say(Says.EMERGENCY_NOT)
             return
+        self._bad_news = None  # of an earlier call
         asked = self._hooks.ask_emergency(self.incident, self.actor)
         await self._say(Says.EMERGENCY_CALLED if asked else Says.EMERGENCY_IMPOSSIBLE)
 
@@ -300,6 +303,27 @@ class ContactSession:
             prompt = None if self._words.forced else _COMPANY.get((other.role, came))
         if prompt is not None and self._end is None:
             self._hooks.spawn(self._add(prompt))
+
+    def _emergency_failed(self, certain: bool) -> None:
+        """He counts on help that is not coming. He hears it at once, in place of whatever is being said, and again
+        behind whatever a key has it replaced with, until he has heard it out or has another call placed."""
+        if self._end is None and not self._words.forced:
+            self._bad_news = None
+            self.member.tones.stop()
+            self._bad_news = Says.EMERGENCY_IMPOSSIBLE if certain else Says.EMERGENCY_NOT
+            self._hooks.spawn(self._tell_bad_news())
+
+    async def _tell_bad_news(self) -> None:
+        if self._bad_news is not None:
+            words = await self._clip(self._bad_news, {})
+            if self._bad_news is not None and self._end is None and not self._words.forced and self.call.up:
+                self.member.tones.play(words, self._told_bad_news)
+
+    def _told_bad_news(self, heard_out: bool) -> None:
+        if heard_out:
+            self._bad_news = None
+        elif self._bad_news is not None:
+            self._hooks.spawn(self._tell_bad_news())
 
     def _gone(self) -> Says:
         """What is said when the worker is not on the line. A call-back is offered only where there is a device."""

@@ -18,7 +18,7 @@ from voice.media.listening import Listener
 from voice.media.player import Playback
 from voice.media.room import Member, Role, Voice
 from voice.media.tones import Sound, clip
-from voice.rtp.codecs import SAMPLE_RATE
+from voice.rtp.codecs import ALAW_SILENCE, SAMPLE_RATE
 from voice.sign_of_life import SignOfLife
 
 BACK_SECONDS = 10.0
@@ -26,6 +26,9 @@ REASON_SECONDS = 8.0
 """How long `#` waits for the reason code, and `8` for the second 8."""
 FAREWELL_SECONDS = 0.4
 """The last confirmation is heard out before the leg is ended."""
+FAILURE_ERRORS = 4
+"""How often the sound of an error is heard when a call to the emergency services has failed: for about two seconds."""
+_GAP = ALAW_SILENCE * round(0.2 * SAMPLE_RATE)
 
 
 @dataclass(slots=True)
@@ -70,6 +73,7 @@ class ListeningSession:
         self.went_quiet = SignOfLife(call, hooks.spawn, self._died).went_quiet
         """For `OperatorLeg.on_quiet`."""
         self.member = Member(leg_id, Role.OPERATOR, received=call.media.received, listener=self._listener)
+        self.member.on_emergency_failed = self._emergency_failed
 
     @property
     def gave_back(self) -> bool:
@@ -252,6 +256,14 @@ class ListeningSession:
     async def _farewell(self) -> None:
         await asyncio.wait([self.call.ended], timeout=FAREWELL_SECONDS)
         self.call.hang_up()
+
+    def _emergency_failed(self, certain: bool) -> None:
+        """Nobody in a control room has it: a long row of errors, which no single key is answered with."""
+        if self._memo is not None:
+            self._memo.stop()
+        for _ in range(FAILURE_ERRORS):
+            self._sound(Sound.ERROR)
+            self.member.tones.play(_GAP)
 
     # -- small things --
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from tests.scenarios.line import Line
 from tests.scenarios.tale import NUMBERS, PEOPLE, TWO_TRUNKS, Tale, contact, ring, tale
+from voice.media.tones import Sound, clip
 from voice.sim.habits import Answers
 from voice.sip.bodies import parts
 from voice.sip.message import header
@@ -233,3 +234,27 @@ async def test_a_contact_has_the_control_room_called_and_hears_that_it_joined(ta
     await anna.hears("The control room is listening too")
     assert device.hearing.heard_silence_only()
     assert {taker.actor for taker in (await tale.standing()).takers} == {"contact:anna", "emergency:police"}
+
+
+@tale([ring("contact:anna"), ASKS], contacts=[contact("anna"), *PEOPLE[1:]], plan_facts={"follow_up": 60.0})
+async def test_a_contact_hears_at_once_that_the_call_failed_and_may_have_another_one_placed(tale: Tale) -> None:
+    tale.behaves("police", Answers.BUSY)
+    await tale.alarm()
+    olga = await tale.operator("olga")
+    anna = await tale.taken_by("anna")
+    await anna.presses("8").hears("once more").presses("8").hears("Please call them yourself", within=5)
+    assert (await tale.noted("emergency_failed")).detail["status"] == 486
+    await olga.rings_within("2s")
+    tale.behaves("police", Answers.NEVER)
+    await anna.presses("8").hears("once more", anew=True).presses("8").hears("being called", anew=True)
+    await tale.phone("police").rings_within("2s").answers().hears("press 2").presses("2")
+    await anna.hears("The control room is listening too")
+
+
+@tale([FIRST_ANNA, ASKS], route={"number": "112"})
+async def test_an_operator_hears_at_once_that_no_trunk_may_call(tale: Tale) -> None:
+    await tale.alarm()
+    olga = await on_the_incident(tale)
+    await olga.presses("8").waits(1).presses("8").waits(2)
+    assert "emergency.armed" in (await tale.noted("emergency_failed")).detail["why"]
+    assert clip(Sound.ERROR) in bytes(olga.call.hearing.audio())

@@ -447,6 +447,45 @@ async def test_8_without_a_way_to_call_them_says_so() -> None:
     assert scene.said[-1] == Says.EMERGENCY_IMPOSSIBLE
 
 
+@virtually
+async def test_he_hears_at_once_that_the_emergency_call_failed_even_behind_another_key_and_may_ask_again() -> None:
+    scene = Scene()
+    scene.take()
+    await scene.press("88", 0.1)
+    scene.session.member.on_emergency_failed(True)
+    await scene.press("3", 0.1)  # what was about to be said is replaced, but not lost
+    await scene.press("0", 5)
+    assert scene.prompts_heard()[-2:] == [Says.MENU, Says.EMERGENCY_IMPOSSIBLE]
+    assert scene.prompts_heard().count(Says.EMERGENCY_CALLED) == 1
+    await scene.press("88", 2)
+    assert scene.asked.count("emergency for contact:carl") == 2
+    assert scene.prompts_heard()[-1] == Says.EMERGENCY_CALLED
+    scene.session.member.on_emergency_failed(False)
+    await asyncio.sleep(2)
+    assert scene.prompts_heard()[-1] == Says.EMERGENCY_NOT
+
+
+@virtually
+async def test_another_call_takes_the_place_of_the_news_that_one_failed() -> None:
+    scene = Scene()
+    scene.take()
+    await scene.press("88", 2)
+    scene.session.member.on_emergency_failed(True)
+    await scene.press("88", 5)
+    assert scene.said[-1] == Says.EMERGENCY_CALLED
+    assert scene.prompts_heard()[-1] == Says.EMERGENCY_CALLED
+
+
+@virtually
+async def test_after_the_duress_word_no_failure_tells_a_bystander_that_somebody_was_called() -> None:
+    scene = Scene()
+    scene.take()
+    await scene.press(f"#{FORCED}#")
+    scene.session.member.on_emergency_failed(True)
+    await asyncio.sleep(2)
+    assert Says.EMERGENCY_IMPOSSIBLE not in scene.said
+
+
 # -- the code word -------------------------------------------------------------------------------------------
 
 

@@ -30,6 +30,7 @@ from voice.call import Call, CallEnd
 from voice.clock import Clock
 from voice.emergency_session import EmergencySession, RoomEnd
 from voice.escalation.commands import CallEmergency, Cancel
+from voice.escalation.control_room import PLAN
 from voice.escalation.events import (
     EmergencyAnswered,
     EmergencyConfirmed,
@@ -41,9 +42,11 @@ from voice.escalation.events import (
 )
 from voice.escalation.location import briefing_facts, conveyed, pidf_lo
 from voice.escalation.state import State
+from voice.incidents.lifecycle import State as Standing
 from voice.legs import EmergencyLeg, Legs
 from voice.lines import EMERGENCY
 from voice.live_incidents import LiveIncident
+from voice.media.room import Role
 from voice.outbound import Outbound, Rung
 from voice.phone import CallPhone
 from voice.sip.bodies import BodyPart
@@ -112,7 +115,7 @@ class EmergencyCalls:
     domain: str
     """Ours, for what names the location within a call."""
     ring_operators: Callable[[LiveIncident, str], None]
-    """A call taker is in the room, and nobody of ours is."""
+    """A call taker is in the room, and nobody of ours is; or a person asked for a call, and it failed."""
     spawn: Callable[[Coroutine[Any, Any, Any]], object]
     brief: Brief = briefing.brief
     _placed: dict[tuple[str, str], _Placed] = field(default_factory=dict)
@@ -125,6 +128,8 @@ class EmergencyCalls:
         if incident is None or route is None:
             why = "the plan has no such route" if route is None else "the incident is not on this node"
             self.report(incident_id, EmergencyFailed(command.call, None, why))
+            if incident is not None:
+                self._failed(incident, command.asked_by, certain=True)
             return
         self._placed[key] = placed = self._prepared(incident, state, frozen, route, command)
         self.spawn(self._see_through(key, placed))
@@ -268,6 +273,20 @@ class EmergencyCalls:
         if not placed.over:
             placed.over = True
             placed.tell(event)
+            if isinstance(event, EmergencyFailed | EmergencyIndeterminate) and not placed.cancelled.done():
+                self._failed(placed.incident, placed.command.asked_by, certain=isinstance(event, EmergencyFailed))
+
+    def _failed(self, incident: LiveIncident, asked_by: str, *, certain: bool) -> None:
+        """Who is on the incident hears it at once: he believes that help was called. Where a person had asked for the
+        call, operators are rung if none is there and none is rung for it."""
+        if incident.state is Standing.RESOLVED:
+            return
+        members = incident.room.members
+        for member in members:
+            member.on_emergency_failed(certain)
+        attended = incident.wants_help or any(member.role is Role.OPERATOR for member in members)
+        if asked_by != PLAN and not attended:
+            self.ring_operators(incident, asked_by)
 
     async def _unless_cancelled(self, placed: _Placed, work: Coroutine[Any, Any, Any]) -> Any:
         """The result of `work`; None when the call is cancelled first: then `work` is stopped."""

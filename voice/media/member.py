@@ -42,6 +42,10 @@ def _ignored(other: Member, came: bool) -> None:
     return None
 
 
+def _unheard(certain: bool) -> None:
+    return None
+
+
 @dataclass(eq=False, slots=True)
 class Member:
     """One leg in a room. Made by the caller; from `join` on, `voice` belongs to the room."""
@@ -62,6 +66,8 @@ class Member:
     """Whether the devices are fainter while `tones` plays: for who is spoken to, and has to understand it."""
     on_company: Callable[[Member, bool], None] = _ignored
     """Told of everybody else who comes into the room (True) or leaves it (False)."""
+    on_emergency_failed: Callable[[bool], None] = _unheard
+    """Told that a call to the emergency services has failed: for certain (True), or as far as is known."""
     confers: bool = False
     """What `voice` returns to when talk ends. Belongs to the room."""
     _live: LiveReader | None = None

@@ -94,7 +94,7 @@ class Night:
             report=lambda incident, event: self.told.append(event),
             clock=clock,
             domain="earshot",
-            ring_operators=lambda incident, actor: self.asked_for.append(actor),
+            ring_operators=self._ring_operators,
             spawn=self._spawn,
         )
 
@@ -124,6 +124,10 @@ class Night:
             await asyncio.wait(self.tasks)
         await asyncio.sleep(0.1)  # the other side hears of it
         return self.told[-1]
+
+    def _ring_operators(self, incident: LiveIncident, actor: str) -> None:
+        incident.wants_help = True
+        self.asked_for.append(actor)
 
     def operator(self) -> Member:
         """An operator comes into the room."""
