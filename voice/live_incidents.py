@@ -92,6 +92,8 @@ class LiveIncident:
     """Whether the plan has come to the operators, and nobody has the alarm. Follows the escalation."""
     holders: frozenset[str] = frozenset()
     """Who has it besides operators: actors of contacts and control rooms. Follows the escalation."""
+    about: str = ""
+    """What it is about, where nobody called: what went wrong, and whose alarm that concerns."""
     changed_by: str = "system"
     """Actor of the latest change of state."""
     tell: Callable[[Event], None] = lambda event: None
@@ -166,6 +168,8 @@ class LiveIncident:
     @property
     def label(self) -> str:
         """What an operator's phone shows: who and what. Never written to a log."""
+        if self.about:
+            return self.about
         who = self.worker.name if self.worker else (self.device.id if self.device else self.claimed or "unknown caller")
         return f"{who} - {self.kind.value.replace('_', ' ')}"
 

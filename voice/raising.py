@@ -12,6 +12,7 @@ from config.plans import FrozenPlan
 from voice.alarm import Desk, escalation
 from voice.directory import Caller
 from voice.escalation.commands import RaiseTechnical
+from voice.escalation.facts import nobody_reached
 from voice.escalation.state import State as Standing
 from voice.incidents.kinds import Kind
 from voice.live_incidents import NOBODY, Key, LiveIncident
@@ -35,6 +36,8 @@ class Raised:
     """Incidents that it belongs to."""
     spared: Sequence[str] = ()
     """Telephones that it must leave alone, beside those of its own worker."""
+    about: str = ""
+    """What an operator's phone shows in place of who calls."""
 
 
 def _nothing_else(connection: Connection, incident: LiveIncident) -> None:
@@ -50,6 +53,7 @@ def raise_incident(
     """Open it in memory, at once. The future is true when it is durable; `also` is part of its transaction."""
     caller = raised.caller
     incident = desk.incidents.begin(caller, raised.kind, Key(None), raised.frozen)
+    incident.about = raised.about
     other = desk.incidents.of_worker(caller.worker.id, beside=incident) if caller.worker else None
     links = dict.fromkeys([*raised.links, *([other.id] if other else [])])
     begin_escalation = escalation(incident, desk, raised.spared)
@@ -97,6 +101,7 @@ async def raise_technical(cause: str, state: Standing, frozen: FrozenPlan, comma
         cause_key=cause_key,
         links=(cause,),
         spared=state.facts.own_lines or (),
+        about=nobody_reached(state.facts),
     )
     _, written = raise_incident(raised, desk)
     await written

@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 
 from voice.alarm import Desk, call_back, escalation
 from voice.errors import RecordingFault
+from voice.escalation.facts import nobody_reached
 from voice.escalation.state import Phase
 from voice.escalation.state import State as Standing
 from voice.incidents.lifecycle import State
@@ -126,7 +127,14 @@ async def _revive(row: IncidentRow, store: Store, desk: Desk) -> LiveIncident:
         state=row.state,
         process=desk.legs.process,
         rings_operators=_rings_operators(standing),
+        about=await _about(opening.detail.get("cause"), store),
     )
+
+
+async def _about(cause: object, store: Store) -> str:
+    """What a technical alarm is about: the incident for which nobody was reached."""
+    standing = await store.read(partial(standing_of, incident=cause)) if isinstance(cause, str) else None
+    return nobody_reached(standing.facts) if standing is not None else ""
 
 
 def _rings_operators(standing: Standing | None) -> bool:

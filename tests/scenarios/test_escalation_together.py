@@ -157,6 +157,23 @@ async def test_all_trunks_down_the_plan_goes_round_a_technical_alarm_is_raised_o
 
 
 @tale([ring("contact:anna", seconds=10)], trunks=TWO_TRUNKS)
+async def test_an_alarm_for_which_no_phone_rings_rings_operators_who_hear_the_worker_and_then_what_failed(
+    tale: Tale,
+) -> None:
+    tale.exchange.refuses = tale.second.refuses = 503
+    olga = await tale.operator("olga")
+    await tale.alarm()
+    await olga.rings_within("30s").answers()
+    await asyncio.sleep(1)
+    alarm, technical = await tale.world.incidents()
+    assert alarm.taken_by == "operator:olga", "the worker first"
+    assert tale.world.live(technical.id).label == "nobody reached: Wilma Worker, panic"
+    await tale.world.stage.crash()
+    await asyncio.sleep(1)
+    assert tale.world.live(technical.id).label == "nobody reached: Wilma Worker, panic"
+
+
+@tale([ring("contact:anna", seconds=10)], trunks=TWO_TRUNKS)
 async def test_when_the_trunks_are_back_the_plan_is_still_going_and_reaches_somebody(tale: Tale) -> None:
     tale.exchange.refuses = tale.second.refuses = 500
     await tale.alarm()

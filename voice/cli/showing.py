@@ -1,6 +1,5 @@
 """Incidents as people read them, and as programs do."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
@@ -15,9 +14,9 @@ from rich.text import Text
 from sqlalchemy import Connection
 
 from config.settings import Settings
-from voice.errors import ConfigurationError
 from voice.escalation.state import EmergencyStatus
 from voice.escalation.state import State as Escalation
+from voice.incidents.kinds import Kind
 from voice.incidents.lifecycle import State
 from voice.incidents.timeline import Entry, timestamp
 from voice.incidents.wording import ALARMING, Names, what, who
@@ -187,18 +186,6 @@ def story(connection: Connection, incident_id: str) -> Story:
     )
 
 
-def exported(path: str) -> tuple[str, list[Entry]]:
-    """The name and the timeline of an incident from what `incident ID --json` printed."""
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-        entries = [Entry(**entry) for entry in content["timeline"]]
-        if entries and content["last_hash"] != entries[-1].hash:
-            raise ConfigurationError(f"{path}: entries are missing at the end: the last hash is another")
-        return str(content["id"]), entries
-    except (ValueError, KeyError, TypeError) as error:
-        raise ConfigurationError(f"{path}: is no exported incident ({error!r})") from error
-
-
 def table_console() -> Console:
     """As wide as the terminal. What goes to a file or another program is not folded for one."""
     console = Console(highlight=False)
@@ -262,6 +249,8 @@ def _said(entry: Entry, names: Names) -> Text:
 
 
 def _who(row: IncidentRow, settings: Settings) -> str:
+    if row.kind is Kind.TECHNICAL and row.cause_key:
+        return f"nobody reached for incident {row.cause_key.partition('.')[0]}"
     worker = settings.worker(row.worker_id) if row.worker_id else None
     name = worker.name if worker else row.worker_id
     return ", ".join(part for part in (name, row.device_id or row.caller) if part) or "unknown caller"

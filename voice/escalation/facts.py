@@ -32,5 +32,11 @@ def facts_of(
     )
 
 
+def nobody_reached(facts: Facts) -> str:
+    """What an operator's phone shows for the technical alarm that tells of it. Never written to a log."""
+    who = facts.worker or facts.device or "unknown caller"
+    return f"nobody reached: {who}, {facts.kind.replace('_', ' ')}"
+
+
 def _placed(worker: Worker) -> bool:
     return bool(worker.address) or worker.latitude is not None

@@ -208,10 +208,13 @@ def _ring_operators(turn: Turn) -> None:
 
 
 def _nobody_reached(turn: Turn) -> None:
-    """No phone rang in a whole lap: somebody has to see to it. A technical alarm raises no further ones."""
+    """No phone rang in a whole lap: somebody has to see to it. A technical alarm raises no further ones.
+
+    Operators are rung for the alarm itself too, whatever the plan rings: whoever answers hears the worker.
+    """
     if turn.state.technical:
         return
-    turn.set(technical=True)
+    turn.set(technical=True, operators_ring=True)
     turn.note("nobody_reached", {"lap": turn.state.lap + 1})
     if turn.state.facts.kind != Kind.TECHNICAL:
         turn.do(RaiseTechnical(turn.name(), "no phone of the plan rang"))

@@ -133,6 +133,10 @@ _PROOF = {
 def _alarm(facts: _Facts) -> str:
     if facts.get("kind") == "missed check in":
         return _missed(facts)
+    if facts.get("cause"):
+        return (
+            f"raises the alarm: {facts['kind']}, as nobody was reached for incident {facts['cause']} ({facts['why']})"
+        )
     if "duress" in str(facts.get("proof", "")):
         return f"asks for help in silence ({facts['proof']}); the line stays open"
     worker = f" for {facts['worker']}" if facts.get("worker") else ""
@@ -261,7 +265,7 @@ _TOLD: Mapping[str, str | Callable[[_Facts], str]] = {
     # the alarm and the device
     "opened": _alarm,
     "device_called_again": lambda facts: f"calls again ({_proof(facts)})",
-    "linked": "links this with incident {incident} of the same worker",
+    "linked": "links this with incident {incident}, to which it belongs",
     "answered": _answered,
     "call_refused": "cannot take the call ({status}: {why}); the alarm rings all the same",
     "leg_replaced": "lets go of an older call, which had fallen silent",
@@ -320,7 +324,7 @@ _TOLD: Mapping[str, str | Callable[[_Facts], str]] = {
     "lap_ended": "has come to the end of the plan, and starts again in {pause} s",
     "ended_without_human": "has come to the end of the plan without a human, as agreed in “{agreement}”",
     "operators_asked": "has operators rung: a control room was called, and the plan may ring nobody who could decide",
-    "nobody_reached": "has not made any telephone of the whole plan ring",
+    "nobody_reached": "has not made any telephone of the whole plan ring; operators are rung",
     "worker_safe": "hears that the worker is safe ({proof}); the incident stays open",
     "state_kept": "came too late for {wanted}: {why}",
     "engine_fault": "met a fault of its own in step {step} of the plan, and begins it anew",

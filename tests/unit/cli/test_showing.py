@@ -109,6 +109,13 @@ def test_entries_that_must_alarm_a_reader_are_red(kind: str, red: bool) -> None:
     assert any(span.style == showing.RED for span in text.spans) is red
 
 
+def test_a_technical_alarm_names_the_incident_for_which_nobody_was_reached() -> None:
+    row = replace(incident(), kind=Kind.TECHNICAL, device_id=None, caller=None, cause_key="1k3x9a0p.3.0")
+    text = showing.headline(row, SETTINGS).plain
+    assert "nobody reached for incident 1k3x9a0p" in text
+    assert "unknown caller" not in text
+
+
 def test_calls_are_named_by_who_is_on_them() -> None:
     legs = [
         leg("d", "device"),

@@ -301,6 +301,14 @@ def test_a_lap_in_which_no_phone_rang_raises_one_technical_alarm() -> None:
     assert talk.notes().count("nobody_reached") == 1
 
 
+@pytest.mark.parametrize("kind", ["medical", "technical"])
+def test_an_alarm_for_which_no_phone_rang_rings_operators_whatever_its_plan_rings(kind: str) -> None:
+    talk = Conversation(plan(ring("contact:bob")), kind=kind).opens()
+    assert not talk.state.rings_operators
+    fails(talk, "bob")
+    assert talk.state.rings_operators
+
+
 @pytest.mark.parametrize("sign", [Rings, Answered])
 def test_a_phone_that_rings_shows_that_people_can_be_reached(sign: type[Rings | Answered]) -> None:
     talk = Conversation(plan(ring("contact:bob"))).opens()

@@ -55,6 +55,10 @@ def test_everybody_has_a_name(actor: str, name: str) -> None:
             "raises the alarm: man down for Anna (proved by its password)",
         ),
         (
+            entry("opened", kind="technical", why="no phone of the plan rang", cause="1k3x9a0p"),
+            "raises the alarm: technical, as nobody was reached for incident 1k3x9a0p (no phone of the plan rang)",
+        ),
+        (
             entry("opened", kind="unidentified", caller="+3161", proof="none"),
             "raises the alarm: unidentified, caller +3161 (unknown caller)",
         ),
