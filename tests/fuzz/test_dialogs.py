@@ -1,6 +1,6 @@
 """Whatever stands in Contact and Record-Route, a call that was answered is acknowledged, told of, used and hung up."""
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.unit.sip.conversation import ANSWER, OFFER, OTHER, Conversation
@@ -41,6 +41,7 @@ def is_used_and_ended(talk: Conversation) -> None:
 
 @settings(max_examples=300)
 @given(contact=values, ringing=lines, routes=lines, again=values)
+@example(contact=",", ringing=(), routes=("Record-Route: ,",), again=",")
 def test_a_call_of_ours_that_is_answered(
     contact: str, ringing: tuple[str, ...], routes: tuple[str, ...], again: str
 ) -> None:
@@ -59,6 +60,9 @@ def test_a_call_of_ours_that_is_answered(
 
 @settings(max_examples=200)
 @given(contact=values, routes=lines, again=values)
+@example(contact=",", routes=("Record-Route: ,",), again=",")
+@example(contact="", routes=(), again="<sip:[::1]?@>")
+@example(contact="", routes=(), again="<sip:h?a=b@c@>")
 def test_a_call_to_us_that_is_answered(contact: str, routes: tuple[str, ...], again: str) -> None:
     talk = Conversation()
     talk.peer.invite(headers=routes, contact=contact or None)
@@ -76,6 +80,7 @@ def test_a_call_to_us_that_is_answered(contact: str, routes: tuple[str, ...], ag
 
 @settings(max_examples=100)
 @given(contact=values, routes=lines)
+@example(contact=",", routes=("Record-Route: ,",))
 def test_an_answer_to_a_call_of_the_process_before_is_never_more_than_dropped(
     contact: str, routes: tuple[str, ...]
 ) -> None:

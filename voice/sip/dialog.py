@@ -145,10 +145,8 @@ class Dialog:
 
 def contact_of(message: Message) -> str | None:
     """The URI of the first Contact, when it is one that a request can be sent to."""
-    value = message.headers.get("Contact")
-    if not value:
-        return None
-    uri = uri_of(split_list(value)[0])
+    contacts = split_list(message.headers.get("Contact") or "")
+    uri = uri_of(contacts[0]) if contacts else ""
     return uri if is_reachable(uri) else None
 
 

@@ -1,6 +1,7 @@
 """Where a message goes next: route sets (RFC 3261 12.2.1.1), next hops (RFC 3263), responses (18.2.2)."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -63,10 +64,11 @@ def next_hop(uri: str) -> NextHop:
 
 def request_uri_of(uri: str) -> str:
     """A URI fit for a Request-URI: no headers and no `method` parameter (section 19.1.1, table 1)."""
+    with suppress(ValueError):  # one that cannot be read is not cut
+        uri = uri.removesuffix(f"?{parse_uri(uri).headers}")  # behind everything; the user may hold such marks, too
     user, at, rest = uri.partition("@")
     if not at:
         user, rest = "", uri
-    rest = rest.partition("?")[0]  # not of the user, who may hold such marks
     if ";method=" in rest.lower():
         host, *params = rest.split(";")
         rest = ";".join([host, *(param for param in params if not param.lower().startswith("method="))])

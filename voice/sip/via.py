@@ -39,7 +39,8 @@ def via_is_sound(value: str) -> bool:
     """Whether every Via value of a header line can be read."""
     if "," not in value:
         return _VIA.fullmatch(value) is not None
-    return all(map(_VIA.fullmatch, split_list(value)))
+    values = split_list(value)
+    return bool(values) and all(map(_VIA.fullmatch, values))
 
 
 def via_values(message: Request | Response) -> list[str]:
