@@ -7,6 +7,7 @@ import time
 from argparse import Namespace
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 
 from rich.console import Console
 from sqlalchemy import Connection
@@ -14,11 +15,10 @@ from sqlalchemy import Connection
 from config.advice import advice
 from config.settings import Settings, load
 from voice.check_in import explaining
-from voice.cli import planning, playing, showing
+from voice.cli import planning, playing, showing, verifying
 from voice.cli.defined import everything
 from voice.errors import ConfigurationError
 from voice.incidents.lifecycle import State
-from voice.incidents.timeline import verify as verify_chain
 from voice.speaking import open_prompts
 from voice.store import escalations
 from voice.store import incidents as rows
@@ -150,20 +150,25 @@ def trace(options: Namespace, settings_of: SettingsOf) -> int:
 
 
 def verify(options: Namespace, settings_of: SettingsOf) -> int:
-    if options.incident.endswith(".json"):
-        name, entries = showing.exported(options.incident)
+    offline = options.incident.endswith(".json")
+    if offline:
+        written, directory = verifying.exported(options.incident), Path(options.incident).parent
     else:
         settings = settings_of(options)
         with reading(settings.store.url) as connection, connection.begin():
             name = rows.incident(connection, options.incident).id
-            entries = rows.timeline(connection, name)
-    broken = verify_chain(entries)
-    if broken is not None:
-        print(f"incident {name}: the chain breaks at entry {broken} of {len(entries)}", file=sys.stderr)
-        return EXIT_BROKEN
-    last = entries[-1].hash if entries else "none"
-    print(f"incident {name}: {len(entries)} entries, the chain is whole; last hash {last}")
-    return 0
+            written = verifying.stored(showing.story(connection, name))
+        directory = settings.recordings.directory
+    faults = list(written.faults())
+    damaged, told = verifying.recordings_checked(written, directory, offline=offline)
+    for fault in [*faults, *damaged]:
+        print(f"incident {written.name}: {fault}", file=sys.stderr)
+    if not faults:
+        last = written.entries[-1].hash
+        print(f"incident {written.name}: {written.count} entries, the chain is whole; last hash {last}")
+    for line in told:
+        print(line)
+    return EXIT_BROKEN if faults or damaged else 0
 
 
 def demo(options: Namespace, settings_of: SettingsOf) -> int:

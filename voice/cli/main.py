@@ -1,7 +1,7 @@
 """The commands of `earshot` and their options.
 
 A mistake of the user is told in one line on standard error, with exit code 2. Exit code 1 means that `verify`
-found a broken chain. A traceback is a bug.
+found something changed. A traceback is a bug.
 """
 
 import argparse

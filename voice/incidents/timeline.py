@@ -86,7 +86,22 @@ def verify(entries: Iterable[Entry]) -> int | None:
     previous, incident = GENESIS, None
     for expected, entry in enumerate(entries, FIRST_SEQUENCE):
         incident = incident if incident is not None else entry.incident
-        recomputed = _digest(
+        whole = (
+            entry.sequence == expected
+            and entry.incident == incident
+            and entry.previous_hash == previous
+            and entry.hash == _recomputed(entry)
+        )
+        if not whole:
+            return expected
+        previous = entry.hash
+    return None
+
+
+def _recomputed(entry: Entry) -> str | None:
+    """The hash of what an entry says; None if that has none, as with a number that JSON does not know."""
+    try:
+        return _digest(
             entry.incident,
             entry.sequence,
             entry.at,
@@ -95,16 +110,8 @@ def verify(entries: Iterable[Entry]) -> int | None:
             entry.actor,
             entry.previous_hash,
         )
-        whole = (
-            entry.sequence == expected
-            and entry.incident == incident
-            and entry.previous_hash == previous
-            and entry.hash == recomputed
-        )
-        if not whole:
-            return expected
-        previous = entry.hash
-    return None
+    except (ValueError, TypeError, RecursionError):
+        return None
 
 
 def _digest(
