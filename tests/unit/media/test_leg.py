@@ -395,7 +395,7 @@ def test_a_source_that_fails_is_told_once_and_the_recording_goes_on() -> None:
     for tick in range(1, 101):
         call.now += 0.02
         call.rtp.arrived.append((call.device.packet(tick), PEER))
-        clock._tick(tick, tick, call.now)
+        assert list(clock._tick(tick, tick, call.now))
     assert [notice for notice in call.notices if isinstance(notice, Faulty)] == [Faulty("ZeroDivisionError: mixing")]
     assert call.leg.statistics.received == 100
 
