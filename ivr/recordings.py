@@ -9,6 +9,9 @@ from pathlib import Path
 from ivr.prompts import LANGUAGES, Prompts
 from ivr.wav import clip
 
+_SOUNDS = (".wav", ".wave", ".mp3", ".ogg", ".opus", ".flac", ".m4a", ".aac")
+"""What somebody may have put there to be played. Anything else, a list of speakers say, stops nobody."""
+
 
 class MistakeInRecording(ValueError):
     """A file in the folder of recordings cannot be used. The text names it."""
@@ -21,7 +24,7 @@ def with_recordings(prompts: Prompts, folder: Path) -> Prompts:
         raise MistakeInRecording(f"{folder}: there is no such folder")
     recordings: dict[tuple[str, str], bytes] = {}
     mistakes: list[str] = []
-    for path in sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")):
+    for path in sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix.lower() in _SOUNDS):
         language, id = path.parent.name, path.stem
         if path.parent.parent != folder or path.suffix.lower() != ".wav":
             why: str | None = "is not used; recordings are LANGUAGE/PROMPT.wav, such as nl/goodbye.wav"

@@ -262,6 +262,7 @@ def test_recordings_that_cannot_be_used_are_all_named(tmp_path: Path) -> None:
     (tmp_path / "en").mkdir()
     (tmp_path / "en" / "goodbye.wav").write_bytes(b"RIFFnonsense")
     (tmp_path / "en" / "goodbye.mp3").write_bytes(b"ID3")
+    (tmp_path / "en" / "speakers.txt").write_text("spoken by Olga")
     _record(tmp_path / "goodbye.wav")
     _record(tmp_path / "nl" / "new" / "goodbye.wav")
     with pytest.raises(MistakeInRecording) as caught:
