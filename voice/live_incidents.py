@@ -118,8 +118,8 @@ class LiveIncident:
 
     @property
     def connected(self) -> bool:
-        """Whether a call with the device is up."""
-        return bool(self.device_calls)
+        """Whether a call with the device is up. One that was just hung up is not, though its leg has yet to be ended."""
+        return any(not call.ended.done() for call in self.device_calls.values())
 
     @property
     def deaf(self) -> bool:

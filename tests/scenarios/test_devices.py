@@ -64,6 +64,19 @@ async def test_a_device_that_calls_again_joins_its_open_incident(world: World) -
 
 
 @story()
+async def test_an_unknown_caller_who_hangs_up_and_calls_in_one_breath_joins_his_incident(world: World) -> None:
+    stranger = await world.device("stranger")
+    call = stranger.call(ALARM)
+    for _ in range(5):
+        await call.established()
+        call.hang_up()
+        call = stranger.call(ALARM)
+    await call.established()
+    assert len(await world.legs()) == 6
+    assert len(await world.incidents()) == 1
+
+
+@story()
 async def test_a_device_whose_incident_was_resolved_opens_a_new_one(world: World) -> None:
     badge = await world.device("badge7")
     olga = await world.operator("olga")
