@@ -118,7 +118,7 @@ class LiveIncident:
 
     @property
     def connected(self) -> bool:
-        """Whether a call with the device is up. One that was just hung up is not, though its leg has yet to be ended."""
+        """Whether a call with the device is up. One that was just hung up is not, though its leg is still there."""
         return any(not call.ended.done() for call in self.device_calls.values())
 
     @property
