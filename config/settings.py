@@ -45,6 +45,8 @@ __all__ = [
     "Trunk",
     "Worker",
     "load",
+    "parse",
+    "read",
 ]
 
 PREFIX = "EARSHOT_"
@@ -52,8 +54,13 @@ PREFIX = "EARSHOT_"
 
 def load(path: Path | None = None, environment: Mapping[str, str] | None = None) -> Settings:
     """The settings. Without a path: the defaults. Raises `ConfigurationError` that names every mistake."""
-    name = str(path) if path is not None else "configuration"
-    text = _read(path) if path is not None else ""
+    if path is None:
+        return parse("", "configuration", environment)
+    return parse(read(path), str(path), environment)
+
+
+def parse(text: str, name: str, environment: Mapping[str, str] | None = None) -> Settings:
+    """The settings that a file of this name sets. Raises as `load` does."""
     try:
         written = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -87,7 +94,8 @@ def _tell(mistakes: Iterable[Mistake], name: str, places: Places, variables: Map
         yield f"{where}: {mistake.key}: {mistake.text}"
 
 
-def _read(path: Path) -> str:
+def read(path: Path) -> str:
+    """The text of a file. Raises `ConfigurationError`."""
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:

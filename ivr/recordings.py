@@ -13,15 +13,11 @@ _SOUNDS = (".wav", ".wave", ".mp3", ".ogg", ".opus", ".flac", ".m4a", ".aac")
 """What somebody may have put there to be played. Anything else, a list of speakers say, stops nobody."""
 
 
-class MistakeInRecording(ValueError):
-    """A file in the folder of recordings cannot be used. The text names it."""
-
-
-def with_recordings(prompts: Prompts, folder: Path) -> Prompts:
-    """The same prompts with what is recorded in `folder`. Raises MistakeInRecording with every mistake: whoever has
-    spoken a prompt relies on being heard."""
+def with_recordings(prompts: Prompts, folder: Path) -> tuple[Prompts, tuple[str, ...]]:
+    """The same prompts with what is recorded in `folder`, and a line for each file that cannot be used: its prompt is
+    spoken as if it had not been recorded."""
     if not folder.is_dir():
-        raise MistakeInRecording(f"{folder}: there is no such folder")
+        return prompts, (f"{folder}: there is no such folder",)
     recordings: dict[tuple[str, str], bytes] = {}
     mistakes: list[str] = []
     for path in sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix.lower() in _SOUNDS):
@@ -37,9 +33,7 @@ def with_recordings(prompts: Prompts, folder: Path) -> Prompts:
                 why = str(error) or type(error).__name__
         if why is not None:
             mistakes.append(f"{path}: {why}")
-    if mistakes:
-        raise MistakeInRecording("\n".join(mistakes))
-    return prompts.recorded_as(recordings)
+    return prompts.recorded_as(recordings), tuple(mistakes)
 
 
 def _why_not(prompts: Prompts, language: str, id: str) -> str | None:

@@ -1,14 +1,11 @@
 """The composition root: the only place that builds sockets, store, disk and clocks, and wires them to the story.
 
-`Service` takes its I/O from outside, so that the same service runs on real sockets (`run`) and, in virtual time, on
-the simulated network of `voice.sim`.
+`Service` takes its I/O from outside, so that the same service runs on real sockets (`voice.process`) and, in virtual
+time, on the simulated network of `voice.sim`.
 """
 
 import asyncio
-import gc
-import signal
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Coroutine, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -24,28 +21,24 @@ from voice.call import Calls
 from voice.check_in_desk import CheckInDesk
 from voice.contacts import Contacts
 from voice.directory import Directory, Lookups
-from voice.errors import ConfigurationError, StoreUnavailable
+from voice.errors import StoreUnavailable
 from voice.escalation.events import Resolved
-from voice.following import Following, Known, known_at_start
-from voice.http import HttpServer
+from voice.following import Following, Known
 from voice.incidents.lifecycle import State
 from voice.interlock import Interlock
 from voice.journal import Journal
 from voice.legs import Legs
 from voice.listening_session import SessionHooks
 from voice.live_incidents import LiveIncident, LiveIncidents
-from voice.logs import set_up_logging
 from voice.media.clock import MediaClock
 from voice.media.recorder import Recorder
 from voice.media.room import Room
 from voice.memos import Memos
-from voice.messages.links import PREFIX
 from voice.metrics import Metrics
 from voice.operators import Operators
-from voice.outside import Outside, enrolled, real
+from voice.outside import Outside
 from voice.ratelimit import RateLimit
 from voice.restart import TakenUp, announce, begin_missing, call_devices_back, mend_recordings, take_up
-from voice.rtp.transport import raise_file_limit
 from voice.sip.core import Identity, Limits, SessionTimerPolicy
 from voice.sip.digest import Authenticator
 from voice.sip.endpoint import Endpoint
@@ -56,7 +49,6 @@ from voice.sip.session import InviteSession
 from voice.sip.timers import Timing
 from voice.sip.useragent import MessageReply
 from voice.store import incidents as rows
-from voice.store.sole_use import sole_use
 from voice.switchboard import Switchboard
 from voice.trunks import Trunks
 from voice.webhooks import HttpPoster, Subscriptions, Webhooks
@@ -68,9 +60,6 @@ MENDING_PATIENCE = 5.0
 
 TRACE_INTERVAL = 0.03
 """Seconds. The SIP trace is written in small pieces: while a thread computes, every answer waits for its turn."""
-
-FULL_ROUNDS = 200
-"""Rounds over what is young between two full rounds of the garbage collector; Python's own figure is 10."""
 
 
 class Service:
@@ -360,6 +349,8 @@ class Service:
             wrong.append(f"recordings not written: {self.outside.disk.fault}")
         if self.following.trouble:
             wrong.append(self.following.trouble)
+        if mistakes := self.outside.speech.mistakes:
+            wrong.append(f"{len(mistakes)} recordings of prompts are not used, told by check-config")
         wrong += self.trunks.trouble
         return "; ".join(wrong) or None
 
@@ -381,114 +372,3 @@ class Service:
         watch("earshot_definition_versions", "Versions of definitions in the store", lambda: self.following.versions)
         watch("earshot_definitions_refused", "Changes that are not used", lambda: self.following.refusals)
         watch("earshot_late_ticks", "Media ticks that came late", lambda: self.media_clock.late_ticks)
-
-
-@asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[Service]:
-    """A service on real sockets, started; it is stopped on the way out.
-
-    Raises `ConfigurationError` with one clear line for everything that a person has to mend first.
-    """
-    raise_file_limit()
-    with sole_use(settings.store.url):
-        outside = real(settings, asyncio.get_running_loop())
-        if not outside.sole:
-            outside.identifiers = await enrolled(settings, outside)
-        settings, known = await known_at_start(settings, outside.store, outside.clock)
-        service = Service(settings, outside, known)
-        http = _http_server(settings, service)
-        _keep_the_collector_short()
-        await service.start()
-        if http:
-            http.start()
-        try:
-            yield service
-        finally:
-            await service.stop()
-            if http:
-                http.close()
-
-
-def _keep_the_collector_short() -> None:
-    """Take what was imported and built so far, which stays for good, out of the garbage collector's rounds.
-
-    Walking over all of it stops every thread for up to 100 ms: five ticks of the media clock, or a late 200 OK.
-    So does walking over thousands of calls: full rounds come seldom, for what a call leaves goes without them.
-    """
-    gc.collect()
-    gc.freeze()
-    young, middle, _ = gc.get_threshold()
-    gc.set_threshold(young, middle, FULL_ROUNDS)
-
-
-async def serve(
-    settings: Settings,
-    *,
-    read_again: Callable[[], Settings] | None = None,
-    ready: Callable[[Service], None] = lambda service: None,
-) -> None:
-    """Run a service until it is told to stop (SIGINT, SIGTERM). Raises as `running` does.
-
-    `read_again` gives the settings as the file has them when it is called (SIGHUP); None: there is no file.
-    """
-    stopping, changed = asyncio.Event(), asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, changed.set)
-    async with running(settings) as service:
-        if read_again is not None:
-            service.spawn(_read_when_told(service.following, read_again, changed))
-        if why := service.outside.speech.why_mute:
-            log.warning("prompts are tones", why=why)
-        ready(service)
-        await stopping.wait()
-        log.info("stopping")
-
-
-async def _read_when_told(following: Following, read: Callable[[], Settings], told: asyncio.Event) -> None:
-    while True:
-        await told.wait()
-        told.clear()
-        try:
-            await following.read_file(read)
-        except Exception:  # it can be told again
-            log.exception("the configuration file cannot be read again")
-
-
-def run(settings: Settings, read_again: Callable[[], Settings] | None = None) -> None:
-    """`earshot serve`."""
-    set_up_logging(level=settings.log.level, json=settings.log.json_lines, personal_data=settings.log.personal_data)
-    asyncio.run(serve(settings, read_again=read_again, ready=lambda service: _say_ready(service.settings)))
-
-
-def _say_ready(settings: Settings) -> None:
-    listening = {
-        name: [f"{host}:{port}" for host, port in addresses]
-        for name, addresses in (
-            ("udp", settings.sip.udp),
-            ("tcp", settings.sip.tcp),
-            ("tls", settings.sip.tls),
-        )
-        if addresses
-    }
-    log.info(
-        "earshot answers",
-        **listening,
-        devices=len(settings.devices),
-        operators=len(settings.operators),
-        recordings=str(settings.recordings.directory),
-    )
-
-
-def _http_server(settings: Settings, service: Service) -> HttpServer | None:
-    if settings.api.listen is None:
-        return None
-    host, port = settings.api.listen
-    try:
-        server = HttpServer((host, port), service.metrics.registry, lambda: service.trouble)
-    except OSError as error:
-        raise ConfigurationError(f"api.listen: {host}:{port} cannot be had: {error.strerror}") from error
-    links = service.escalation_desk.links
-    if links is not None:
-        server.mount(PREFIX, links.visit, asyncio.get_running_loop())
-    return server

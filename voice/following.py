@@ -142,22 +142,27 @@ class Following:
         if stored is not None:
             await self._try(stored)
 
-    async def read_file(self, read: Callable[[], Settings]) -> None:
-        """Take over what the configuration file says now, as far as that needs no restart."""
+    async def read_file(self, read: Callable[[], Settings]) -> bool:
+        """Take over what the configuration file says now, as far as that needs no restart.
+
+        True: all of it is in use. False: some of it needs a restart, or it cannot be used at all.
+        """
         try:
             written = await self._in_thread(read)
         except ConfigurationError as error:
             places = [": ".join(line.split(": ")[:2]) for line in str(error).splitlines()]  # values may be personal
             self._refuse("file", f"the configuration file is not used: {len(places)} mistakes, told by check-config")
             log.error("the configuration file is not used, see earshot check-config", mistakes=places)
-            return
+            return False
         self._wrong.pop("file", None)
-        if waiting := _needing_a_restart(self._file, written):
+        waiting = _needing_a_restart(self._file, written)
+        if waiting:
             log.warning("needs a restart", settings=waiting)
         self._file = self._file.model_copy(update={table: getattr(written, table) for table in FOLLOWED})
         self._kept, self._is_new = False, True
         log.info("the configuration file was read again")
         self._asked.set()
+        return not waiting
 
     # -- parts --
 

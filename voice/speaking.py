@@ -9,10 +9,9 @@ from config.prompts import FOLDER
 from config.speech import FOLDER as RENDERED
 from ivr.engines import open_speaker
 from ivr.prompts import Prompts
-from ivr.recordings import MistakeInRecording, with_recordings
+from ivr.recordings import with_recordings
 from ivr.rendered import RenderedSpeaker, composers
 from ivr.speech import Speaker, Voice
-from voice.errors import ConfigurationError
 
 log = structlog.get_logger(__name__)
 
@@ -23,6 +22,8 @@ class Speech:
 
     prompts: Prompts
     speaker: Speaker
+    mistakes: tuple[str, ...] = ()
+    """Recordings that cannot be used, a line for each. Their prompts are spoken: calls are answered all the same."""
     why_mute: str | None = None
     """Why tones are played in place of speech, to be told at the start; None: there is speech."""
 
@@ -36,26 +37,21 @@ class Speech:
 
 
 def open_speech(settings: SpeechSettings, speaker: Speaker | None = None) -> Speech:
-    """Read prompts and recordings. `speaker` takes the place of the engine that is configured.
-
-    Raises ConfigurationError for recordings that cannot be used.
-    """
-    prompts = open_prompts(settings)
+    """Read prompts and recordings. `speaker` takes the place of the engine that is configured."""
+    prompts, mistakes = open_prompts(settings)
     if speaker is not None:
-        return Speech(prompts, speaker)
+        return Speech(prompts, speaker, mistakes)
     engine, why_mute = open_speaker(settings.engine, settings.directory, settings.command)
     if not settings.rendered:
-        return Speech(prompts, engine, why_mute)
+        return Speech(prompts, engine, mistakes, why_mute)
     why = None if why_mute is None else f"{why_mute}, but for those that were rendered ahead"
-    return Speech(prompts, RenderedSpeaker(composers(RENDERED, prompts), engine), why)
+    return Speech(prompts, RenderedSpeaker(composers(RENDERED, prompts), engine), mistakes, why)
 
 
-def open_prompts(settings: SpeechSettings) -> Prompts:
-    """Prompts, with what was recorded of them. Raises ConfigurationError for recordings that cannot be used."""
+def open_prompts(settings: SpeechSettings) -> tuple[Prompts, tuple[str, ...]]:
+    """Prompts, with what was recorded of them, and a line for each recording that cannot be used."""
     prompts = Prompts.load(FOLDER)
     if settings.prompts is None:
-        return prompts
-    try:
-        return with_recordings(prompts, settings.prompts)
-    except MistakeInRecording as error:
-        raise ConfigurationError(f"speech.prompts: {error}") from None
+        return prompts, ()
+    prompts, mistakes = with_recordings(prompts, settings.prompts)
+    return prompts, tuple(f"speech.prompts: {mistake}" for mistake in mistakes)

@@ -5,6 +5,8 @@ import os
 import signal
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 from config.settings import load
 from voice.cli.deciding import writing
@@ -38,9 +40,36 @@ def test_a_running_service_follows_the_store_and_its_file_and_outlives_a_mistake
         assert service.running
 
 
+def test_a_mistake_in_the_file_keeps_a_service_that_died_from_nothing(tmp_path: Path) -> None:
+    workers = [{"id": "anna", "name": "Anna Jansen", "numbers": ["+31600000001"]}]
+    with Service(tmp_path, workers=workers) as service:
+        good = service.config.read_text()
+        service.crash()
+        service.config.write_text(good + BROKEN)
+        service.restart()
+        service.wait_for("the configuration file is not used")
+        assert "mistake" in _health(service)
+        assert "of Anna Jansen has begun" in service.earshot("start-session", "anna", "--for", "2h")
+
+        service.config.write_text(good)
+        _told_again(service, EVA)
+        service.wait_for("definitions have changed")
+        assert "of Eva Maas has begun" in service.earshot("start-session", "eva", "--for", "2h")
+        assert _health(service) == "ok"
+
+
 def _told_again(service: Service, addition: str) -> None:
     """The file is edited, and the service told so."""
     with service.config.open("a") as config:
         config.write(addition)
     assert service.process is not None
     os.kill(service.process.pid, signal.SIGHUP)
+
+
+def _health(service: Service) -> str:
+    try:
+        with urlopen(f"http://127.0.0.1:{service.api_port}/healthz", timeout=10) as response:
+            text: bytes = response.read()
+    except HTTPError as error:
+        text = error.read()
+    return text.decode().strip()

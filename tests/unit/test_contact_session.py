@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from functools import partial
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -113,7 +114,8 @@ class Scene:
         self.call = Telephone()
 
     def connect(self) -> None:
-        self.incident.device_calls["device"] = cast(Call, object())
+        up = SimpleNamespace(ended=asyncio.get_running_loop().create_future())
+        self.incident.device_calls["device"] = cast(Call, up)
         self.incident.room.join(self.device)
 
     def take(self) -> asyncio.Task[ContactEnd]:

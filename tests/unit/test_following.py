@@ -294,7 +294,7 @@ def test_two_nodes_on_one_database_both_follow(
 @virtually
 async def test_a_file_that_is_read_again_is_in_force_at_once_and_a_version_in_the_store() -> None:
     node = await Node(file(contacts=[EVA])).starts()
-    await node.following.read_file(lambda: file(contacts=[EVA | {"name": "Eva Maas"}]))
+    assert await node.following.read_file(lambda: file(contacts=[EVA | {"name": "Eva Maas"}]))
     await asyncio.sleep(0.1)
     assert node.names == {"eva": "Eva Maas"}
     kept = await node.store.read(partial(history, kind="contacts", id="eva"))
@@ -306,7 +306,8 @@ def test_what_needs_a_restart_is_named_and_stays_as_it_was(log: list[Any]) -> No
         node = await Node(file(contacts=[EVA], sip={"realm": "before"})).starts()
         trunk = {"id": "kpn", "uri": "sip:10.5.0.1"}
         after = file(contacts=[EVA], sip={"realm": "after"}, trunks=[trunk], escalation={"default_plan": "nights"})
-        await node.following.read_file(lambda: after.model_copy(update={"plans": file(plans=[NIGHTS]).plans}))
+        in_use = await node.following.read_file(lambda: after.model_copy(update={"plans": file(plans=[NIGHTS]).plans}))
+        assert not in_use, "not all of it"
         await asyncio.sleep(0.1)
         assert node.directory.settings.sip.realm == "before"
         assert node.directory.settings.trunks == ()
@@ -362,7 +363,7 @@ async def test_a_file_that_names_a_trunk_which_only_a_restart_brings_is_refused(
 async def test_a_file_that_is_read_again_does_not_wait_for_the_store() -> None:
     node = await Node(file(contacts=[EVA])).starts()
     node.store.fail_with(StoreUnavailable("the disk is full"))
-    await node.following.read_file(lambda: file(contacts=[EVA | {"name": "Eva Maas"}]))
+    assert await node.following.read_file(lambda: file(contacts=[EVA | {"name": "Eva Maas"}]))
     await asyncio.sleep(0.1)
     assert node.names == {"eva": "Eva Maas"}
     node.store.fail_with(None)

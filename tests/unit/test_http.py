@@ -5,10 +5,14 @@ import socket
 import urllib.request
 from collections.abc import Iterator
 from http import HTTPStatus
+from types import SimpleNamespace
+from typing import cast
 from urllib.error import HTTPError
 
 import pytest
 
+from voice import process
+from voice.app import Service
 from voice.http import AT_ONCE, Answer, HttpServer
 from voice.metrics import Metrics
 
@@ -101,3 +105,27 @@ async def test_what_is_mounted_is_answered_on_the_event_loop_of_the_service() ->
     finally:
         server.close()
     assert text == "GET some/token"
+
+
+def test_an_address_that_cannot_be_had_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "HTTP_RETRY_SECONDS", 0.01)
+    desk = SimpleNamespace(links=None)
+    service = SimpleNamespace(metrics=Metrics(), trouble=None, escalation_desk=desk)
+
+    async def story(taken: socket.socket) -> str:
+        host, port = taken.getsockname()
+        answering = asyncio.create_task(process._answer_http((host, port), cast(Service, service)))
+        await asyncio.sleep(0.05)
+        taken.close()
+        while True:
+            try:
+                return await asyncio.to_thread(get, f"http://{host}:{port}/healthz")
+            except OSError:
+                await asyncio.sleep(0.01)
+            finally:
+                if answering.done():
+                    answering.result()
+                    raise AssertionError("it gave up")
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        assert asyncio.run(story(taken)) == "ok\n"

@@ -16,6 +16,7 @@ from config.advice import advice
 from config.settings import Settings, load
 from voice.check_in import explaining
 from voice.cli import planning, playing, showing, verifying
+from voice.cli.configured import configuration_file, load_or_last_good
 from voice.cli.defined import everything
 from voice.errors import ConfigurationError
 from voice.incidents.lifecycle import State
@@ -33,16 +34,18 @@ FOLLOW_SECONDS = 0.25
 
 
 def serve(options: Namespace, settings_of: SettingsOf) -> int:
-    settings = settings_of(options)
-    from voice import app
+    file = configuration_file(options)
+    settings, as_written = load_or_last_good(file)
+    from voice import process
 
-    app.run(settings, lambda: settings_of(options))
+    process.run(settings, file, as_written=as_written)
     return 0
 
 
 def check_config(options: Namespace, settings_of: SettingsOf) -> int:
     settings = load(options.file, os.environ)
-    open_prompts(settings.speech)
+    if mistakes := open_prompts(settings.speech)[1]:
+        raise ConfigurationError("\n".join(mistakes))
     counted = ", ".join(
         f"{len(found)} {name if len(found) != 1 else name[:-1]}"
         for name in ("devices", "workers", "operators", "trunks")

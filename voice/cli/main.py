@@ -13,10 +13,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import NoReturn
 
-from config.settings import Settings, load
 from ivr.charts import DIALOGUES
 from ivr.prompts import LANGUAGES
 from voice.cli import asking, call_me, commands, deciding, pins, planning, sessions, speaking
+from voice.cli.commands import SettingsOf
+from voice.cli.configured import in_use, written
 from voice.errors import EarshotError
 from voice.incidents.lifecycle import Reason, State
 
@@ -56,7 +57,12 @@ class Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit code."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options, more = parser.parse_known_args(arguments)
+    if more and ("values" not in options or any(word.startswith("-") for word in more)):
+        parser.error(f"unrecognized arguments: {' '.join(more)}")
+    if more:  # of `say PROMPT --language nl NAME=VALUE`: argparse takes values before an option, or none
+        options.values += more
     try:
         return int(options.run(options))
     except EarshotError as error:
@@ -105,11 +111,13 @@ def _parser() -> Parser:
     parser.set_defaults(run=partial(_help, parser))
     several = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=Parser)
 
-    def add(name: str, summary: str, run: commands.Command, *, configured: bool = True) -> Parser:
+    def add(
+        name: str, summary: str, run: commands.Command, *, configured: bool = True, settings: SettingsOf = in_use
+    ) -> Parser:
         command = several.add_parser(name, help=summary, description=summary[:1].upper() + summary[1:] + ".")
         if configured:
             command.add_argument("--config", type=Path, metavar="FILE", help="the configuration (TOML)")
-        command.set_defaults(run=lambda options: run(options, _settings))
+        command.set_defaults(run=lambda options: run(options, settings))
         return command
 
     add("serve", "answer alarms until stopped", commands.serve)
@@ -119,7 +127,8 @@ def _parser() -> Parser:
     checked.add_argument("--quiet", action="store_true", help="do not explain the plans")
     checked.add_argument("--draw", metavar="PLAN", help="print this plan as a Mermaid flow chart, and nothing else")
 
-    played_through = add("simulate", "show what a plan would do, without a call being made", planning.simulate)
+    told = "show what a plan would do, without a call being made"
+    played_through = add("simulate", told, planning.simulate, settings=written)
     played_through.add_argument("plan", metavar="PLAN", help="its id")
     played_through.add_argument("--from", dest="since", metavar="TIME", help='such as "Sunday 03:00" (now)')
     played_through.add_argument("--customer", metavar="ID", help="whose alarm it is; the first who has this plan")
@@ -231,12 +240,6 @@ def _parser() -> Parser:
 def _help(parser: Parser, options: argparse.Namespace) -> int:
     parser.print_help()
     return 0
-
-
-def _settings(options: argparse.Namespace) -> Settings:
-    named = os.environ.get("EARSHOT_CONFIG")
-    path: Path | None = options.config or (Path(named) if named else None)
-    return load(path, os.environ)
 
 
 def _version() -> str:

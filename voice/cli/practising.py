@@ -60,8 +60,8 @@ def run(options: Namespace, settings_of: Callable[[Namespace], Settings]) -> int
     settings = settings_of(options)
     practice = practice_of(options, settings)
     speech = open_speech(settings.speech)
-    if speech.why_mute is not None:
-        print(f"earshot: {speech.why_mute}", file=sys.stderr)
+    for why in (*speech.mistakes, *([speech.why_mute] if speech.why_mute else [])):
+        print(f"earshot: {why}", file=sys.stderr)
     stopped: list[int] = []
     try:
         voice = speech.voice(practice.language, practice.timezone)

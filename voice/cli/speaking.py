@@ -36,8 +36,8 @@ def say(options: Namespace, settings_of: SettingsOf) -> int:
     timezone = _timezone(options.timezone)
     values = _values(speech.prompts, options.language, options.prompt, options.values)
     print(speech.prompts.text(options.language, options.prompt, values, timezone=timezone))
-    if speech.why_mute is not None:
-        print(f"earshot: {speech.why_mute}", file=sys.stderr)
+    for why in (*speech.mistakes, *([speech.why_mute] if speech.why_mute else [])):
+        print(f"earshot: {why}", file=sys.stderr)
     clip = asyncio.run(speech.voice(options.language, timezone).say(options.prompt, **values))
     if options.wav is not None:
         _write(clip, options.wav)
@@ -68,8 +68,7 @@ def _timezone(name: str) -> str:
 def _values(prompts: Prompts, language: str, id: str, given: Sequence[str]) -> dict[str, Any]:
     """A value for each placeholder: as given (`name=value`), else an example.
 
-    What a prompt may or may not have (`has_…`) it has if not said otherwise. Raises ConfigurationError, which says what
-    a prompt takes.
+    Raises ConfigurationError, which says what a prompt takes.
     """
     if not prompts.has(language, id):
         raise ConfigurationError(f"there is no prompt {id!r}; `earshot say` without one lists them")
@@ -145,8 +144,8 @@ _EXAMPLES = {
     "term": "panic",
     "select": "true",
 }
-_SELDOM = ("last",)
-"""What is said in the last check-in of a session only."""
+_SELDOM = ("last", "has_place")
+"""What is not so if not said otherwise: each stands in prompts that are heard, or differ, just when it is seldom so."""
 _UNITS: Mapping[str, str] = {"duration": "seconds", "distance": "metres"}
 
 

@@ -13,11 +13,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from voice.app import Service, running
+from voice.app import Service
 from voice.cli.showing import Story as Shown
 from voice.cli.showing import aligned, from_here
 from voice.logs import set_up_logging
 from voice.media.wav import Origin, header
+from voice.process import running
 from voice.rtp.transport import UdpPorts
 from voice.sim.control_room import ControlRoom
 from voice.sim.demo_duress import SEES_IT_LATER, CheckInStory

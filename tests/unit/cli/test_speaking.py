@@ -35,6 +35,25 @@ def test_a_prompt_is_written_as_a_wav_file(
         assert 1.0 < file.getnframes() / 8000 < 10.0
 
 
+def test_values_may_stand_after_an_option(
+    configuration: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = str(tmp_path / "take.wav")
+    assert _say(configuration, "accept.take", "--language", "nl", "key=4", "--wav", path) == 0
+    assert capsys.readouterr().out.startswith("Om dit alarm aan te nemen, druk op vier.\n")
+    for mistake in (["say", "goodbye", "--laguage", "nl"], ["incidents", "key=4"]):
+        with pytest.raises(SystemExit, match="2"):
+            main(mistake)
+        assert "unrecognized arguments" in capsys.readouterr().err
+
+
+def test_every_prompt_says_something_if_nothing_is_said_of_its_values(capsys: pytest.CaptureFixture[str]) -> None:
+    prompts = Prompts.load(FOLDER)
+    for id in prompts.ids:
+        values = speaking._values(prompts, "en", id, [])
+        assert prompts.text("en", id, values, timezone="UTC").strip(), id
+
+
 def test_values_of_every_kind_have_an_example(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Who looks for the right prompt wants to hear it, not to look up what it needs."""
     prompts = Prompts.load(FOLDER)
@@ -123,8 +142,10 @@ def test_recordings_that_cannot_be_used_are_a_mistake_in_the_configuration(
     (tmp_path / "prompts" / "nl" / "goodbye.wav").write_bytes(b"no wave")
     path = tmp_path / "earshot.toml"
     path.write_text(f'[speech]\nprompts = "{tmp_path}/prompts"\n')
-    assert _say(str(path), "goodbye") == 2
-    assert "goodbye.wav" in capsys.readouterr().err
+    assert main(["check-config", str(path)]) == 2
+    assert "speech.prompts: " in capsys.readouterr().err
+    assert _say(str(path), "goodbye", "--language", "nl", "--wav", str(tmp_path / "a.wav")) == 0
+    assert "nl/goodbye.wav" in capsys.readouterr().err, "told, and spoken all the same"
 
 
 @pytest.mark.parametrize("name", sorted(DIALOGUES))
