@@ -49,6 +49,7 @@ from voice.sip.session import InviteSession
 from voice.sip.timers import Timing
 from voice.sip.useragent import MessageReply
 from voice.store import incidents as rows
+from voice.store.nodes import enroll
 from voice.switchboard import Switchboard
 from voice.trunks import Trunks
 from voice.webhooks import HttpPoster, Subscriptions, Webhooks
@@ -57,6 +58,9 @@ log = structlog.get_logger(__name__)
 
 MENDING_PATIENCE = 5.0
 """Seconds that operators wait, after a crash, for the recordings to be mended before they are rung."""
+
+TAKE_UP_SECONDS = 1.0
+"""Between two looks for a store that was away at the start."""
 
 TRACE_INTERVAL = 0.03
 """Seconds. The SIP trace is written in small pieces: while a thread computes, every answer waits for its turn."""
@@ -189,17 +193,27 @@ class Service:
     # -- life --
 
     async def start(self) -> None:
-        """Take up what an earlier process left, then answer calls."""
-        node = None if self.outside.sole else self.settings.node.name
-        taken = await take_up(self.outside.store, self.desk, node=node)
+        """Take up what an earlier process left, then answer calls. A store that is away keeps nobody from an answer:
+        what it holds is taken up once it is back."""
+        taken, why = None, self.outside.store.away
+        if why is None:
+            try:
+                taken = await self._left_behind()
+            except StoreUnavailable as error:
+                why = str(error)
+        if taken is None:
+            log.error("calls are answered without the store; what it holds is taken up when it is back", why=why)
+            self.incidents.begun = set()
+            self.journal.store_is_away()
         self.media_clock.start()
         await self.endpoint.start()
-        announce(taken, self.desk)
-        await self.restore_registrations()
-        self.spawn(self._bring_back(taken))
+        if taken is None:
+            self.spawn(self._take_up_later())
+        else:
+            await self._go_on_with(taken)
+            self.spawn(self._bring_back(taken))
         self.spawn(self._keep_house())
         self.spawn(self.trunks.run())
-        self.spawn(self.escalations.run())
         self.check_in_desk.start()
         self.spawn(self.memos.run())
         self.spawn(self.following.run())
@@ -248,8 +262,48 @@ class Service:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    async def _left_behind(self) -> TakenUp:
+        """What an earlier process left in the store, in memory. Raises `StoreUnavailable`."""
+        outside, node = self.outside, self.settings.node
+        if outside.sole:
+            return await take_up(outside.store, self.desk, node=None)
+        enrolling = partial(enroll, node_id=node.name, now=outside.clock.now(), lease_seconds=node.lease_seconds)
+        outside.identifiers.take((await outside.store.run(enrolling)).slot)
+        return await take_up(outside.store, self.desk, node=node.name)
+
+    async def _take_up_later(self) -> None:
+        """The store was away at the start. Its escalations wait for this: they find their incidents in memory."""
+        self.spawn(self.operators.run())
+        while self.incidents.begun is not None:
+            await asyncio.sleep(TAKE_UP_SECONDS)
+            if self.journal.backlog:  # what is ours comes first, so that it can be told from the rest
+                continue
+            try:
+                taken = await self._left_behind()
+                self.incidents.begun = None
+                self.journal.store_is_back()
+            except StoreUnavailable:
+                pass
+            except Exception:  # whatever is wrong with it may be mended while calls are answered
+                log.exception("what the store holds cannot be taken up")
+        log.info("the store is there; what it held is taken up", incidents=len(taken.incidents))
+        await self._go_on_with(taken)
+        await self._mend(taken)
+
+    async def _go_on_with(self, taken: TakenUp) -> None:
+        announce(taken, self.desk)
+        try:
+            await self.restore_registrations()
+        except StoreUnavailable as error:
+            log.warning("phones are reached once they have registered again", why=str(error))
+        self.spawn(self.escalations.run())
+
     async def _bring_back(self, taken: TakenUp) -> None:
         """Mend recordings, then ring operators, then call devices back: in this order, none waiting for long."""
+        await self._mend(taken)
+        await self.operators.run()
+
+    async def _mend(self, taken: TakenUp) -> None:
         if taken.incidents or taken.unfinished.recordings:
             mending = self.spawn(mend_recordings(taken, self.outside.store, self.desk, self.outside.in_thread))
             await asyncio.wait([mending], timeout=MENDING_PATIENCE)
@@ -257,7 +311,6 @@ class Service:
                 log.error("recordings of an earlier process are not mended yet")
             begin_missing(taken, self.desk)
             self.spawn(call_devices_back(taken.incidents, self.desk))
-        await self.operators.run()
 
     async def _tell_receivers(self, subscriptions: Subscriptions) -> None:
         """Webhooks."""
@@ -343,7 +396,7 @@ class Service:
     def trouble(self) -> str | None:
         """What is wrong in a few words, for whoever watches the process."""
         wrong = []
-        if self._store_down:
+        if self._store_down or self.incidents.begun is not None:
             wrong.append(f"store unavailable, {self.journal.backlog} writes wait")
         if self.outside.disk.fault:
             wrong.append(f"recordings not written: {self.outside.disk.fault}")

@@ -14,6 +14,7 @@ EarshotError
 ├── InvalidDefinition       a contact, team, rota, plan, … that may not be kept as it is: the asker's fault
 ├── DefinitionConflict      a definition that somebody changed since, or that the configuration file holds (409)
 ├── StoreUnavailable        the database cannot commit now; the call goes on, the write is retried
+│   └── StoreAway           it cannot be opened; a command ends with that, as with a configuration that cannot be used
 ├── Fenced                  another node has taken the incident up: this one stops acting on it
 ├── OutOfOrder              a write came before one that it builds on; it is retried behind it
 ├── RecordingFault          a disk that cannot take audio now; audio stays in memory, the write is retried
@@ -95,6 +96,10 @@ class StoreUnavailable(EarshotError):
 
     sip_status = 503
     retry_can_help = True
+
+
+class StoreAway(StoreUnavailable, ConfigurationError):
+    """The store cannot be opened: it is not there, or what stands in `store.url` is wrong. Who can wait tries again."""
 
 
 class Fenced(EarshotError):

@@ -61,6 +61,8 @@ class _Merged:
 async def known_at_start(settings: Settings, store: Store, clock: Clock) -> tuple[Settings, Known]:
     """The settings to start with: what the file defines is written down as a version; what the store defines besides
     is added. Without the store, those of the file; the rest follows when it is back."""
+    if store.away is not None:  # it was tried: who calls meanwhile is not answered yet
+        return settings, Known(settings, kept=False)
     try:
         await store.run(partial(keep_file, settings=settings, at=clock.now()))
         stored = await store.read(partial(beside, settings=settings))

@@ -55,6 +55,8 @@ class Journal:
         self._retrying: asyncio.Task[None] | None = None
         self._running: set[asyncio.Future[Any]] = set()
         self._abandoned = False
+        self._away_since: float | None = None
+        """The loop's time since which nothing could be written; None: the store is well, as far as is known."""
         self.refused = 0
         """Writes that the store refused for what they were, not for its own state: each is a bug, and logged."""
 
@@ -78,6 +80,22 @@ class Journal:
             self._running.add(running)
             running.add_done_callback(partial(self._ran, entry))
         return entry.done
+
+    def store_is_away(self) -> None:
+        """Somebody has found that the database cannot be opened."""
+        if self._away_since is None:
+            self._away_since = asyncio.get_running_loop().time()
+
+    def store_is_back(self) -> None:
+        """Something could be written or read."""
+        if not self._line:
+            self._away_since = None
+
+    def rest_of(self, patience: float) -> float:
+        """What is left of so many seconds of patience: 0 with a store that has been away for longer already."""
+        if self._away_since is None:
+            return patience
+        return max(self._away_since + patience - asyncio.get_running_loop().time(), 0.0)
 
     async def durable(self, done: asyncio.Future[bool], *, patience: float) -> bool:
         """Wait until what `post` gave is durable, `patience` seconds at most. True if it is."""
@@ -108,6 +126,7 @@ class Journal:
             return
         error = running.exception()
         if error is None:
+            self.store_is_back()
             self._settle(entry, True)
         elif isinstance(error, StoreUnavailable):
             self._wait_in_line(entry)
@@ -116,6 +135,7 @@ class Journal:
 
     def _wait_in_line(self, entry: _Entry) -> None:
         insort(self._line, entry, key=lambda waiting: waiting.number)
+        self.store_is_away()
         if self._retrying is None:
             log.error("store unavailable; calls go on, writes wait", backlog=len(self._line))
             self._on_fault(True)
@@ -145,7 +165,7 @@ class Journal:
             else:
                 self._settle(entry, True)
             self._line.remove(entry)
-        self._retrying = None
+        self._retrying = self._away_since = None
         log.info("store is back; nothing waits")
         self._on_fault(False)
 

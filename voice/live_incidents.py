@@ -258,6 +258,8 @@ class LiveIncidents:
         self._open: dict[str, LiveIncident] = {}
         self._by_key: dict[Key, LiveIncident] = {}
         self._by_worker: dict[str, list[LiveIncident]] = {}
+        self.begun: set[str] | None = None
+        """Incidents of this process, while it does not know yet what the store has of an earlier one. None: it does."""
 
     def __iter__(self) -> Iterator[LiveIncident]:
         return iter(list(self._open.values()))
@@ -294,8 +296,11 @@ class LiveIncidents:
     def begin(self, caller: Caller, kind: Kind, key: Key, frozen: FrozenPlan) -> LiveIncident:
         """A new incident in memory; `alarm.py` commits it."""
         now = self._clock.now()
+        name = self._identifiers.new(now)
+        if self.begun is not None:
+            self.begun.add(name)
         return self.take_up(
-            id=self._identifiers.new(now),
+            id=name,
             kind=kind,
             opened_at=now,
             key=key,
@@ -319,7 +324,9 @@ class LiveIncidents:
         )
         incident.room.on_hearing = partial(self._note_hearing, incident.id)
         self._open[incident.id] = incident
-        self._by_key[incident.key] = incident
+        newest = self._by_key.get(incident.key)
+        if newest is None or newest.opened_at <= incident.opened_at:  # the store may have come back late
+            self._by_key[incident.key] = incident
         if incident.worker is not None:
             self._by_worker.setdefault(incident.worker.id, []).append(incident)
         return incident

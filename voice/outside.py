@@ -7,13 +7,13 @@ import asyncio
 import random
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
+
+import structlog
 
 from config.models import Settings
 from voice.clock import Clock, SystemClock
 from voice.entropy import PooledRandom
-from voice.errors import ConfigurationError
 from voice.incidents.identifiers import Identifiers
 from voice.media.disk import DiskThread, DiskWriter
 from voice.messages.channel import Channel
@@ -25,9 +25,10 @@ from voice.sip.trace import Trace
 from voice.sip.transport import SocketTransport, Transport
 from voice.speaking import Speech, open_speech
 from voice.store.database import is_shared
-from voice.store.nodes import enroll
 from voice.store.store import Store
 from voice.webhooks import Subscriptions
+
+log = structlog.get_logger(__name__)
 
 InThread = Callable[[Callable[[], Any]], Coroutine[Any, Any, Any]]
 
@@ -62,10 +63,8 @@ def real(settings: Settings, loop: asyncio.AbstractEventLoop) -> Outside:
     sip, rtp = settings.sip, settings.rtp
     try:
         settings.recordings.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        raise ConfigurationError(
-            f"recordings.directory: {settings.recordings.directory} cannot be made: {error.strerror}"
-        ) from error
+    except OSError as error:  # as when the disk fails later: audio waits in memory
+        log.error("recordings.directory cannot be made", why=f"{settings.recordings.directory}: {error.strerror}")
     clock = SystemClock()
     near = [str(network) for network in sip.trusted_networks]
     audio = Locality(rtp.public_address or sip.public_address, near)
@@ -89,6 +88,7 @@ def real(settings: Settings, loop: asyncio.AbstractEventLoop) -> Outside:
             settings.store.url,
             node=None if sole else settings.node.name,
             on_entry=subscriptions.on_entry if subscriptions else None,
+            waits=True,
         ),
         disk=DiskThread(loop.call_soon_threadsafe, total_limit=settings.recordings.memory_limit_mb << 20),
         clock=clock,
@@ -101,13 +101,6 @@ def real(settings: Settings, loop: asyncio.AbstractEventLoop) -> Outside:
         sole=sole,
         trace=_trace(settings, clock),
     )
-
-
-async def enrolled(settings: Settings, outside: Outside) -> Identifiers:
-    """Nodes that share a store give names that never meet: each has a slot."""
-    node = settings.node
-    enrolling = partial(enroll, node_id=node.name, now=outside.clock.now(), lease_seconds=node.lease_seconds)
-    return Identifiers(outside.random, (await outside.store.run(enrolling)).slot)
 
 
 def _trace(settings: Settings, clock: Clock) -> Trace | None:

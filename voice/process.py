@@ -1,7 +1,7 @@
 """The process: a `Service` on real sockets, from its start until it is told to stop.
 
 Nothing that is wrong around it keeps it from answering, as far as that can be: a mistake in the configuration file, a
-recording that cannot be used, an address for HTTP that another program has.
+recording that cannot be used, a database or a disk that is away, an address for HTTP that another program has.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from voice.following import Following, known_at_start
 from voice.http import HttpServer
 from voice.logs import set_up_logging
 from voice.messages.links import PREFIX
-from voice.outside import enrolled, real
+from voice.outside import real
 from voice.rtp.transport import raise_file_limit
 from voice.store.sole_use import sole_use
 
@@ -41,8 +41,6 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
     raise_file_limit()
     with sole_use(settings.store.url):
         outside = real(settings, asyncio.get_running_loop())
-        if not outside.sole:
-            outside.identifiers = await enrolled(settings, outside)
         settings, known = await known_at_start(settings, outside.store, outside.clock)
         service = Service(settings, outside, known)
         _keep_the_collector_short()

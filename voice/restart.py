@@ -52,14 +52,19 @@ async def take_up(store: Store, desk: Desk, *, node: str | None) -> TakenUp:
     Where nodes share the store (`node` is ours), other nodes may have them: those that nobody has come to us one by
     one (`adopt`), and only what this node left unfinished is looked at.
 
-    Nothing is written: this process may yet find that it cannot run. Raises `StoreUnavailable`.
+    Where the store was away at the start, this process has begun incidents of its own by now: they stay as they are.
+
+    Nothing is written: this process may yet find that it cannot run. Raises `StoreUnavailable`, and then nothing was
+    taken up.
     """
-    left = await store.read(partial(rows.unfinished, node=node))
+    ours: Collection[str] = desk.incidents.begun or ()
+    left = _of_others(await store.read(partial(rows.unfinished, node=node)), ours)
     if node is not None:
         return TakenUp((), left)
-    open_rows = await store.read(rows.open_incidents)
+    open_rows = [row for row in await store.read(rows.open_incidents) if row.id not in ours]
     planless = await store.read(without_escalation)
-    return TakenUp([await _revive(row, store, desk) for row in open_rows], left, planless)
+    known = [await _read(row, store) for row in open_rows]
+    return TakenUp([_revive(row, desk) for row in known], left, planless)
 
 
 async def adopt(open_rows: Sequence[IncidentRow], store: Store, desk: Desk) -> list[LiveIncident]:
@@ -69,7 +74,7 @@ async def adopt(open_rows: Sequence[IncidentRow], store: Store, desk: Desk) -> l
     """
     adopted = []
     for row in open_rows:
-        incident = await _revive(row, store, desk)
+        incident = _revive(await _read(row, store), desk)
         known = await store.read(partial(rows.legs, incident_id=row.id))
         legs = [leg for leg in known if leg.ended_at is None]
         nodes = sorted({leg.node for leg in legs or known[-1:] if leg.node})
@@ -109,25 +114,49 @@ def begin_missing(taken: TakenUp, desk: Desk) -> None:
             desk.journal.post(escalation(incident, desk), urgent=True)
 
 
-async def _revive(row: IncidentRow, store: Store, desk: Desk) -> LiveIncident:
+def _of_others(left: Unfinished, ours: Collection[str]) -> Unfinished:
+    """What is not finished and belongs to none of these incidents."""
+    return Unfinished(
+        tuple(leg for leg in left.legs if leg.incident_id not in ours),
+        tuple(recording for recording in left.recordings if recording.incident_id not in ours),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the store has of an incident."""
+
+    row: IncidentRow
+    source: str
+    """Host that its device called from."""
+    standing: Standing | None
+    about: str
+
+
+async def _read(row: IncidentRow, store: Store) -> _Known:
     opening = (await store.read(partial(rows.timeline, incident_id=row.id)))[0]
     standing = await store.read(partial(standing_of, incident=row.id))
-    source = str(opening.detail.get("source") or "")
-    settings = desk.settings
+    about = await _about(opening.detail.get("cause"), store)
+    return _Known(row, str(opening.detail.get("source") or ""), standing, about)
+
+
+def _revive(known: _Known, desk: Desk) -> LiveIncident:
+    row, settings = known.row, desk.settings
+    by_device = row.device_id is not None and not row.cause_key
     worker = settings.worker(row.worker_id) if row.worker_id else None
     return desk.incidents.take_up(
         id=row.id,
         kind=row.kind,
         opened_at=row.opened_at,
-        key=Key(row.device_id) if row.device_id and not row.cause_key else unknown_caller(row.caller or "", source),
+        key=Key(row.device_id) if by_device else unknown_caller(row.caller or "", known.source),
         device=settings.device(row.device_id) if row.device_id else None,
         frozen=settings.frozen_plan(row.customer_id, row.kind),
         worker=worker,
         claimed=row.caller or "",
         state=row.state,
         process=desk.legs.process,
-        rings_operators=_rings_operators(standing),
-        about=await _about(opening.detail.get("cause"), store),
+        rings_operators=_rings_operators(known.standing),
+        about=known.about,
     )
 
 

@@ -143,6 +143,17 @@ async def test_what_another_node_began_is_not_begun_again(bench: Bench) -> None:
     assert await bench.run(bench.ledger.fences, ["one"]) == {"one": Fence("one", "a", 1)}
 
 
+async def test_what_an_earlier_process_of_this_node_began_is_not_begun_again_and_keeps_its_state(bench: Bench) -> None:
+    await bench.opens()
+    over = ended(a_session())
+    await bench.decides(a_session(), over)
+    later = AT + HOUR  # the store was away when this process started: it could not know
+    assert [await bench.opens(at=later) for _ in range(2)] == ["one", "one"]
+    with pytest.raises(Fenced):
+        await bench.decides(a_session(at=later), decide(a_session(at=later), MemoLeft("memo"), later).session)
+    assert await bench.run(bench.ledger.session, "one") == over
+
+
 async def test_a_worker_has_one_open_session(bench: Bench) -> None:
     await bench.opens("one")
     assert await bench.opens("two") == "one"

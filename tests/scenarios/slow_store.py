@@ -1,8 +1,11 @@
-"""A store that takes its time, in virtual time: as on a machine with a busy disk, or a database far away."""
+"""A store that takes its time, in virtual time: the disk is busy, or the database far away. Or one that is away."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from voice.errors import StoreUnavailable
 from voice.store import Store
 from voice.store.lanes import Future, Lane
 from voice.store.writing import Transaction
@@ -60,3 +63,29 @@ def slow_down(store: Store, seconds: float) -> None:
     """From now on each group of writes takes so long, and each group of reads."""
     lanes: Any = store
     lanes._writes, lanes._reads = SlowLane(lanes._writes, seconds), SlowLane(lanes._reads, seconds)
+
+
+class AwayLane:
+    """Fails, as the lanes of a store whose database cannot be opened."""
+
+    def __init__(self, lane: Lane) -> None:
+        self.lane = lane
+
+    def submit(self, transaction: Transaction, *, urgent: bool = True) -> Future:
+        future: Future = asyncio.get_running_loop().create_future()
+        future.set_exception(StoreUnavailable("the database cannot be opened"))
+        return future
+
+    async def close(self) -> None:
+        await self.lane.close()
+
+
+@contextmanager
+def away(store: Store) -> Iterator[None]:
+    """Nothing of it can be read or written."""
+    lanes: Any = store
+    lanes._writes, lanes._reads = AwayLane(lanes._writes), AwayLane(lanes._reads)
+    try:
+        yield
+    finally:
+        lanes._writes, lanes._reads = lanes._writes.lane, lanes._reads.lane

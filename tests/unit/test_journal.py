@@ -249,3 +249,30 @@ def opened(connection: Connection, ledger: SqlLedger, state: State) -> None:
     )  # fmt: skip
     plan = PlanText("0" * 64, "{}")
     ledger.open(connection, Opening(Fence(state.incident, "a", 1), plan, True, state, (), AT))
+
+
+@virtually
+async def test_who_waits_for_a_store_that_has_been_away_for_long_waits_for_nothing() -> None:
+    scene = Scene()
+    assert scene.journal.rest_of(2.0) == 2.0
+    scene.fail()
+    scene.journal.post(scene.write("a"))
+    await asyncio.sleep(0.5)
+    assert scene.journal.rest_of(2.0) == pytest.approx(1.5, abs=0.01)
+    await asyncio.sleep(5)
+    assert scene.journal.rest_of(2.0) == 0.0
+    scene.mend()
+    await asyncio.sleep(2)
+    assert scene.journal.rest_of(2.0) == 2.0
+
+
+@virtually
+async def test_a_store_that_could_not_be_opened_is_away_until_something_is_written_or_read() -> None:
+    journal = Scene().journal
+    for again in (lambda: journal.post(lambda connection: None), journal.store_is_back):
+        journal.store_is_away()
+        await asyncio.sleep(3)
+        assert journal.rest_of(2.0) == 0.0
+        again()
+        await asyncio.sleep(0.1)
+        assert journal.rest_of(2.0) == 2.0

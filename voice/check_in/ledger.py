@@ -83,9 +83,10 @@ class Rows(Protocol):
     part of."""
 
     def open(self, connection: Connection, opening: Opening) -> str | None:
-        """Write a new session. None: it is whose the fence says, also when it was before. Else which session is in its
-        place: itself, begun by another node or over already, or another one of the same worker that is open, or the
-        one that a letter of this name went to, open or not: what was to begin has begun as a part of that."""
+        """Write a new session. None: it is whose the fence says, also when this opening was written before. Else which
+        session is in its place: itself, begun by another node or by an earlier process of this one, or another one of
+        the same worker that is open, or the one that a letter of this name went to, open or not: what was to begin has
+        begun as a part of that."""
         ...
 
     def session(self, connection: Connection, id: str) -> Session:

@@ -2,12 +2,16 @@
 looked at."""
 
 import asyncio
+from contextlib import suppress
 from functools import partial
 
 from voice.check_in.ledger import Claimed, Ledger, Letter
 from voice.clock import SteadyClock
 from voice.owned import ownership
 from voice.owned.ownership import INBOX_INTERVAL, LOOK_INTERVAL, STRAYS_INTERVAL, Callbacks
+
+STORE_PATIENCE = 30.0
+"""Seconds to wait at the start for what the store holds."""
 
 
 class Ownership(ownership.Ownership[Claimed, Letter]):
@@ -31,8 +35,11 @@ class Ownership(ownership.Ownership[Claimed, Letter]):
         self._ready = asyncio.Event()
 
     async def ready(self) -> None:
-        """Wait until this process has taken up what the store held for it when it started."""
-        await self._ready.wait()
+        """Wait until this process has taken up what the store held for it when it started; not for ever, for a store
+        may be away."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(STORE_PATIENCE):
+                await self._ready.wait()
 
     async def run(self) -> None:
         """Until it is cancelled."""

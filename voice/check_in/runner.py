@@ -248,8 +248,7 @@ class CheckIns(Shell[Live, Event, Decided]):
         if not done.result():  # the store refused it for what it is, which is a bug: it goes on in memory
             log.error("a session is not written", session=live.id)
         elif found and found[0] is not None:
-            self._drop(live)
-            self._delivery.let_go(live)
+            self._let_go(live)
             if found[0] != live.id and instead is not None:
                 self.post(found[0], instead)
 
@@ -296,8 +295,12 @@ class CheckIns(Shell[Live, Event, Decided]):
             del self._workers[live.session.worker]
 
     def _lose(self, live: Live) -> None:
-        """Another node has it. What it was told here and is not written is told there."""
+        """Another node has it."""
         log.warning("a session is another node's now", session=live.id)
+        self._let_go(live)
+
+    def _let_go(self, live: Live) -> None:
+        """What it was told here and is not written is told to whoever has it."""
         self._drop(live)
         self._delivery.let_go(live)
         for unheard in live.unheard:

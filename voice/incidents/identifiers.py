@@ -23,20 +23,28 @@ class Identifiers:
     """
 
     def __init__(self, random: Random, slot: int | None = None) -> None:
-        if slot is not None and slot not in range(SLOTS):
-            raise ValueError(f"a node's slot is 0 to {SLOTS - 1}, not {slot}")
         self._random = random
-        self._slot = slot or 0
-        self._step = 1 if slot is None else SLOTS
-        self._last = self._slot - self._step
+        self._slot, self._step = 0, 1
+        self._last = -1
+        if slot is not None:
+            self.take(slot)
+
+    def take(self, slot: int) -> None:
+        """The node's slot from now on. A node that cannot ask for it yet has none: then two that open an incident
+        within one second give the same name once in a thousand times."""
+        if slot not in range(SLOTS):
+            raise ValueError(f"a node's slot is 0 to {SLOTS - 1}, not {slot}")
+        self._slot, self._step = slot, SLOTS
 
     def new(self, at: datetime) -> str:
         """A name for an incident that opens `at`; one that was never handed out by this object."""
         seconds = int((at - _EPOCH).total_seconds())
         candidate = (max(seconds, 0) << _RANDOM_BITS) | self._random.getrandbits(_RANDOM_BITS)
         candidate += self._slot - candidate % self._step
-        self._last = max(candidate, self._last + self._step)
-        return _encode(self._last)
+        if candidate <= self._last:
+            candidate = self._last + 1 + (self._slot - self._last - 1) % self._step
+        self._last = candidate
+        return _encode(candidate)
 
 
 def _encode(number: int) -> str:

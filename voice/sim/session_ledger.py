@@ -18,6 +18,8 @@ class Row:
     session: Session
     owner: str | None
     epoch: int
+    opened: datetime
+    """When it was begun, by the clock of who began it."""
 
     @property
     def kept(self) -> bool:
@@ -70,11 +72,16 @@ class MemorySessionLedger(ConnectedLedger):
             return part_of.session
         there = t.sessions.get(session.id)
         if there is not None:
-            return None if (there.owner or NOBODY, there.epoch) == (fence.node, fence.epoch) else session.id
+            if (there.owner or NOBODY, there.epoch) != (fence.node, fence.epoch):
+                return session.id
+            if there.opened == opening.at:
+                return None
+            self._claim(t, session.id, fence.node)
+            return session.id
         for row in t.sessions.values():
             if row.session.worker == session.worker and row.session.open:
                 return row.session.id
-        t.put(t.sessions, session.id, Row(session, fence.node or None, fence.epoch))
+        t.put(t.sessions, session.id, Row(session, fence.node or None, fence.epoch, opening.at))
         _note(t, session.id, opening.notes)
         return None
 

@@ -232,11 +232,14 @@ class Registrar:
         """Take up what `snapshot` gave, without telling `changed`.
 
         `flow_to` gives the flow to a UDP peer (Transport.flow). A connection does not survive: such a
-        binding has no flow any more and is reached by its contact URI until the phone registers again.
+        binding has no flow any more and is reached by its contact URI until the phone registers again. A REGISTER
+        that came here keeps its flow.
         """
         wall = self._clock.now()
         for user, records in saved.items():
-            bindings = [from_record(record, now, wall, flow_to) for record in records]
+            here = {(binding.call_id, binding.cseq): binding for binding in self._bindings.get(user, ())}
+            found = [from_record(record, now, wall, flow_to) for record in records]
+            bindings = [here.get((binding.call_id, binding.cseq), binding) for binding in found]
             live = [binding for binding in bindings if binding.expires_at > now]
             if live:
                 self._bindings[user] = live

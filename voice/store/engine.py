@@ -63,7 +63,8 @@ class Database(Protocol):
         ...
 
     def prepare(self) -> None:
-        """Make it if need be, and bring its schema up to date; `ConfigurationError` says why it cannot be used."""
+        """Make it if need be, and bring its schema up to date. `ConfigurationError` says why it cannot be used,
+        `StoreAway` why it cannot be now."""
         ...
 
     def write(self) -> Connection:

@@ -23,7 +23,7 @@ from sqlalchemy import URL, Engine, NullPool, create_engine, event, text
 from sqlalchemy import Connection as Connected
 from sqlalchemy.exc import DBAPIError
 
-from voice.errors import ConfigurationError
+from voice.errors import ConfigurationError, StoreAway
 from voice.store import schema
 from voice.store.engine import TRANSACTION, Fate, reason, sqlstate
 from voice.store.migrate import upgrade, version
@@ -112,7 +112,7 @@ class Postgres:
                 self._check_rights(connection)
         except DBAPIError as error:
             lacking = " (the user needs the right to create tables)" if sqlstate(error) == "42501" else ""
-            raise ConfigurationError(f"store.url: {self.name} cannot be used: {reason(error)}{lacking}") from error
+            raise StoreAway(f"store.url: {self.name} cannot be used: {reason(error)}{lacking}") from error
 
     def _check_server(self, connection: Connected) -> None:
         found = int(connection.execute(text("SHOW server_version_num")).scalar_one()) // 10_000

@@ -34,6 +34,7 @@ _OWNED = OwnedRows(
 _ADD_SESSION = if_missing(_SESSIONS)
 """Whichever stands in its way: itself, or another session of the worker that is open."""
 _LAST = select(func.max(_LOG.c.sequence)).where(_LOG.c.session_id == bindparam("of_session"))
+_BEGAN = select(_LOG.c.at).where(_LOG.c.session_id == bindparam("of_session"), _LOG.c.sequence == 1)
 _KEPT: ColumnElement[bool] = text("(phase <> 'ended' OR pending > 0)")  # type: ignore[assignment]
 """Written out, not bound: else SQLite cannot know that the index on what is kept fits."""
 _IN_THE_WAY = select(_SESSIONS.c.id, _SESSIONS.c.owner, _SESSIONS.c.epoch).where(
@@ -74,8 +75,13 @@ class SqlSessionRows:
         found = connection.execute(_IN_THE_WAY, {"new_id": session.id, "of": session.worker}).all()
         itself = next((row for row in found if row.id == session.id), None)
         if itself is not None:
-            ours = (itself.owner or NOBODY, itself.epoch) == (fence.node, fence.epoch)
-            return None if ours else session.id
+            if (itself.owner or NOBODY, itself.epoch) != (fence.node, fence.epoch):
+                return session.id
+            if connection.execute(_BEGAN, {"of_session": session.id}).scalar() == opening.at:
+                return None
+            # An earlier life of this process began it, and this one could not know: what it decided of it is fenced.
+            _OWNED.take(connection, fence.node, [session.id])
+            return session.id
         return str(found[0].id) if found else session.id
 
     def session(self, connection: Connection, id: str) -> Session:

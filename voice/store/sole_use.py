@@ -4,15 +4,20 @@ import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import structlog
+
 from voice.errors import ConfigurationError
 from voice.store.database import sqlite_path
+
+log = structlog.get_logger(__name__)
 
 
 @contextmanager
 def sole_use(url: str) -> Iterator[None]:
     """Hold the lock beside the database; the kernel lets go of it when the process dies, however it dies.
 
-    Raises `ConfigurationError` when another service has it. Commands that only read do not ask. A database on a
+    Raises `ConfigurationError` when another service has it. Where there can be no lock, as the disk is away, nobody has
+    one, and the service starts without. Commands that only read do not ask. A database on a
     server is for several nodes: there, leases say whose an alarm is.
     """
     path = sqlite_path(url)
@@ -24,7 +29,9 @@ def sole_use(url: str) -> Iterator[None]:
         path.parent.mkdir(parents=True, exist_ok=True)
         file = lock.open("ab")
     except OSError as error:
-        raise ConfigurationError(f"store.url: {lock} cannot be opened: {error.strerror}") from error
+        log.error("the database has no lock: see to it that no other service uses it", why=f"{lock}: {error.strerror}")
+        yield
+        return
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

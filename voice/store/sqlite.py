@@ -17,7 +17,7 @@ import pysqlite3.dbapi2
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
-from voice.errors import ConfigurationError
+from voice.errors import StoreAway
 from voice.store import schema
 from voice.store.engine import Fate, reason
 from voice.store.migrate import upgrade
@@ -53,9 +53,9 @@ class SqliteFile:
             with engine(path, mode="rwc").connect() as connection, connection.begin():
                 upgrade(connection, self.name)
         except OSError as error:
-            raise ConfigurationError(f"store.url: the folder {path.parent} cannot be made: {error.strerror}") from error
+            raise StoreAway(f"store.url: the folder {path.parent} cannot be made: {error.strerror}") from error
         except DBAPIError as error:
-            raise ConfigurationError(f"store.url: {path} cannot be used: {reason(error)}") from error
+            raise StoreAway(f"store.url: {path} cannot be used: {reason(error)}") from error
 
     def write(self) -> Connection:
         return self._writing.connect()

@@ -1,15 +1,17 @@
 """The store: whole functions `tx(connection)`, one writer, commits in groups, each of them durable."""
 
 import asyncio
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self, TypeVar, cast
 
 from sqlalchemy import Connection
 
+from voice.errors import ConfigurationError, StoreAway, StoreUnavailable
 from voice.incidents.timeline import Entry
 from voice.store.database import database
-from voice.store.engine import NODE, ON_ENTRY
+from voice.store.engine import NODE, ON_ENTRY, Database
 from voice.store.lanes import InlineLane, Lane, ThreadLane
 from voice.store.sqlite import IN_MEMORY, in_memory
 from voice.store.writing import Reader, Writer
@@ -34,15 +36,28 @@ class Store:
     connection and values that do not change.
     """
 
-    def __init__(self, url: str, *, node: str | None = None, on_entry: OnEntry | None = None) -> None:
+    away: str | None = None
+    """Why the database could not be opened at the start; None: it was."""
+
+    def __init__(
+        self, url: str, *, node: str | None = None, on_entry: OnEntry | None = None, waits: bool = False
+    ) -> None:
         """Open the database, made or migrated if need be; `ConfigurationError` says why it cannot be used.
+
+        Who `waits` has a store also when the database is not there now: until it is, `run` and `read` fail with
+        `StoreUnavailable`, and each of them tries to open it.
 
         `node` is who writes: legs and recordings are kept as this node's. `on_entry` is called for each entry of a
         timeline, in the transaction that writes it: what it writes is there exactly when the entry is.
         """
         self._info = {NODE: node, ON_ENTRY: on_entry}
-        found = database(url)
-        found.prepare()
+        found = _Prepared(database(url))
+        try:
+            found.prepare()
+        except StoreAway as error:
+            if not waits:
+                raise
+            self.away = str(error)
         self._writer = Writer(self._informed(found.write), found.fate)
         self._writes: Lane = ThreadLane(self._writer, "store-writer")
         self._reads: Lane = ThreadLane(Reader(found.read), "store-reader")
@@ -99,6 +114,39 @@ class Store:
     @property
     def statistics(self) -> Statistics:
         return Statistics(self._writer.transactions, self._writer.commits)
+
+
+class _Prepared:
+    """A database to which nobody connects before it was made or migrated: at once, or as soon as that is possible."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._lock = threading.Lock()
+        self._is = False
+        self.fate = database.fate
+
+    def prepare(self) -> None:
+        """Raises as that of the database does."""
+        with self._lock:
+            if not self._is:
+                self._database.prepare()
+                self._is = True
+
+    def write(self) -> Connection:
+        self._prepare_late()
+        return self._database.write()
+
+    def read(self) -> Connection:
+        self._prepare_late()
+        return self._database.read()
+
+    def _prepare_late(self) -> None:
+        try:
+            self.prepare()
+        except StoreUnavailable:
+            raise
+        except ConfigurationError as error:  # a database that another version made, say: somebody has to mend that
+            raise StoreUnavailable(str(error)) from error
 
 
 class _KeptWriter(Writer):

@@ -52,6 +52,18 @@ def test_nodes_that_start_from_the_same_seed_give_different_names_from_the_first
     assert len(names) == SLOTS
 
 
+@given(st.integers(0, 2**32), st.integers(0, SLOTS - 1), st.integers(0, 20), st.integers(1, 20))
+def test_a_node_that_learns_its_slot_late_goes_on_with_greater_names(
+    seed: int, slot: int, before: int, after: int
+) -> None:
+    identifiers = Identifiers(Random(seed))
+    names = [identifiers.new(START) for _ in range(before)]
+    identifiers.take(slot)
+    late = [identifiers.new(START) for _ in range(after)]
+    assert names + late == sorted({*names, *late})
+    assert {ALPHABET.index(name[-1]) % SLOTS for name in late} == {slot}
+
+
 def test_a_slot_that_no_name_has_room_for_is_refused() -> None:
     with pytest.raises(ValueError, match="0 to 7"):
         Identifiers(Random(1), SLOTS)

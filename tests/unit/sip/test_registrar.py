@@ -397,5 +397,12 @@ def test_a_connection_does_not_survive_a_restart() -> None:
     assert [binding.flow for binding in after.bindings("anna", 1.0)] == [None]
 
 
+def test_a_phone_that_registered_here_keeps_its_connection_whatever_the_store_says() -> None:
+    here = Registrar(None, clock=WallClock())
+    here.register(register(HOME), LAPTOP, 0.0)
+    here.restore(here.snapshot(0.0), 0.0)
+    assert [binding.flow for binding in here.bindings("anna", 1.0)] == [LAPTOP]
+
+
 def test_a_snapshot_of_a_user_who_left_is_empty() -> None:
     assert registrar().snapshot(0.0, ["anna"]) == {"anna": []}

@@ -253,6 +253,21 @@ def own() -> Iterator[PostgresServer]:
         yield server
 
 
+async def test_a_server_that_is_not_there_at_the_start_is_used_when_it_comes(own: PostgresServer) -> None:
+    url = own.url(own.new_database())
+    own.stop()
+    store = Store(url, waits=True)
+    assert "cannot be used" in (store.away or "")
+    for asked in (store.run(opens), store.read(rows.incidents)):
+        with pytest.raises(StoreUnavailable, match="cannot be used"):
+            await asked
+    own.start()
+    assert await store.read(partial(rows.incidents)) == [], "whoever comes first makes the tables"
+    await store.run(opens)
+    assert len(await store.read(rows.incidents)) == 1
+    await store.close()
+
+
 @pytest.mark.parametrize("ending", ["stop", "kill"])
 async def test_a_server_that_ends_is_unavailable_until_it_is_started_again(own: PostgresServer, ending: str) -> None:
     store = Store(own.url(own.new_database()))
