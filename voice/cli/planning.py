@@ -22,6 +22,7 @@ from voice.cli.defined import everything
 from voice.errors import ConfigurationError
 from voice.escalation import holes
 from voice.escalation.absences import zone_of
+from voice.escalation.dead_ends import of_routes
 from voice.escalation.drawing import mermaid
 from voice.escalation.explaining import explain, title
 from voice.escalation.phrases import DAY_NAMES, duration, listed
@@ -130,11 +131,18 @@ def simulate(options: Namespace, settings_of: SettingsOf) -> int:
     behaviour = Behaviour(options.taken_by, frozenset(options.busy), operators=bool(settings.operators))
     story = play(frozen, opened_at, behaviour, limit, stops=options.lasting is None, own_lines=own)
     names = _names(settings, zone)
+    comes_to_it = any(moment.note.kind in _OF_CONTROL_ROOMS for moment in story.moments)
+    faults = list(of_routes(frozen, settings)) if comes_to_it else []
     if options.json:
-        print(json.dumps(_plain(story, frozen, names), indent=2))
+        print(json.dumps(_plain(story, frozen, names) | {"warnings": faults}, indent=2))
     else:
         _tell(Console(highlight=False), story, frozen, names, zone)
+        for line in faults:
+            print(f"warning: {line}")
     return 0
+
+
+_OF_CONTROL_ROOMS = {"would_call", "emergency_awaits_confirmation"}
 
 
 def _tell(console: Console, story: Story, frozen: FrozenPlan, names: Names, zone: ZoneInfo) -> None:

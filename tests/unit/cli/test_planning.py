@@ -203,6 +203,22 @@ def test_an_emergency_call_is_told_in_red_and_never_made(capsys: pytest.CaptureF
     assert "After 10 minutes the control room would be called." in out
 
 
+def test_an_emergency_call_that_would_be_refused_is_said_to_be(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "earshot.toml"
+    route = '[[emergency_routes]]\nid = "r"\nname = "Police"\nnumber = "112"\n'
+    step = '[[plans.steps]]\nemergency = "r"\n'
+    path.write_text(PLANS + step + route + customer("a", "rest"))
+    arguments = ("simulate", "rest", "--config", str(path))
+    refused = "Police (112) is refused: agree the call in writing, then name 't' in emergency.armed"
+    assert f"warning: emergency route 'r': {refused}\n" in told(capsys, *arguments)
+    assert any(refused in line for line in json.loads(told(capsys, *arguments, "--json"))["warnings"])
+    assert "refused" not in told(capsys, *arguments, "--for", "20s"), "it does not come to it"
+    path.write_text('[emergency]\narmed = ["t"]\n' + path.read_text())
+    assert "refused" not in told(capsys, *arguments)
+
+
 def test_a_certain_length_is_kept_to(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = told(capsys, "simulate", "rest", "--config", str(file), "--for", "5m")
     assert "lap 3" in out
