@@ -61,6 +61,8 @@ MENDING_PATIENCE = 5.0
 
 TAKE_UP_SECONDS = 1.0
 """Between two looks for a store that was away at the start."""
+FAULT_SECONDS = 30.0
+"""The same, after a fault that somebody has to mend."""
 
 TRACE_INTERVAL = 0.03
 """Seconds. The SIP trace is written in small pieces: while a thread computes, every answer waits for its turn."""
@@ -286,6 +288,7 @@ class Service:
                 pass
             except Exception:  # whatever is wrong with it may be mended while calls are answered
                 log.exception("what the store holds cannot be taken up")
+                await asyncio.sleep(FAULT_SECONDS)
         log.info("the store is there; what it held is taken up", incidents=len(taken.incidents))
         await self._go_on_with(taken)
         await self._mend(taken)

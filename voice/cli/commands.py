@@ -130,6 +130,8 @@ def play(options: Namespace, settings_of: SettingsOf) -> int:
         raise ConfigurationError(f"incident {row.id} has no {'memo' if options.memo else 'recording of its device'}")
     for segment in segments:
         print(segment.path)
+        if segment.altered:
+            print(f"earshot: {segment.path} is not as it was recorded: its SHA-256 is another", file=sys.stderr)
     if options.export is not None:
         seconds = playing.export(segments, options.export)
         print(f"{options.export}: {seconds:.1f} s, PCM, 8 kHz, mono")

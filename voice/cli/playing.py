@@ -12,6 +12,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
+from voice.cli.verifying import digest
 from voice.errors import ConfigurationError
 from voice.media.wav import read_layout
 from voice.rtp.codecs import ALAW_SILENCE, SAMPLE_RATE, audioop
@@ -39,13 +40,20 @@ class Segment:
 
     path: Path
     started_at: datetime
+    sha256: str | None = None
+    """Of the whole file, in hexadecimal; None where that is not known: it is being recorded."""
+
+    @property
+    def altered(self) -> bool:
+        """Whether it is another file than was recorded."""
+        return bool(self.sha256) and digest(self.path) != self.sha256
 
 
 def device_segments(connection: Connection, incident_id: str, directory: Path) -> list[Segment]:
     """What the device sent, in the order in which it was said."""
     devices = {leg.id for leg in rows.legs(connection, incident_id) if leg.role == "device"}
     return [
-        Segment(_found(Path(row.path), directory), row.started_at)
+        Segment(_found(Path(row.path), directory), row.started_at, row.sha256)
         for row in rows.recordings(connection, incident_id)
         if row.leg_id in devices and row.direction == "received"
     ]

@@ -114,7 +114,7 @@ def recordings_checked(written: Written, directory: Path, *, offline: bool = Fal
         if place is None:
             absent = told if offline or recording.node else faults
             absent.append(f"recording {recording.path} is not here, and was not checked")
-        elif _sha256(place) != recording.sha256:
+        elif digest(place) != recording.sha256:
             faults.append(f"recording {place} is not as it was recorded: its SHA-256 is another")
         else:
             right += 1
@@ -133,7 +133,7 @@ def _place(path: Path, directory: Path, *, offline: bool) -> Path | None:
         return None
 
 
-def _sha256(path: Path) -> str | None:
+def digest(path: Path) -> str | None:
     """None for a file that cannot be read."""
     try:
         with path.open("rb") as file:

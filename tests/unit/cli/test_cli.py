@@ -5,6 +5,7 @@ import json
 import wave
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -181,6 +182,28 @@ def test_a_recording_is_exported_as_pcm(tmp_path: Path, earshot: Run) -> None:
         assert (file.getframerate(), file.getsampwidth(), file.getnchannels()) == (8000, 2, 1)
         assert file.getnframes() == 4000
         assert set(file.readframes(4000)) == {8, 0}
+
+
+def test_a_recording_that_is_another_than_was_recorded_is_played_and_said_to_be(
+    tmp_path: Path, configuration: Path, earshot: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asyncio.run(_alarm(tmp_path))
+    asyncio.run(_finished(tmp_path))
+    command = ["play", ID, "--export", str(tmp_path / "out.wav")]
+    earshot(*command)  # and nothing on standard error
+    audio = tmp_path / "recordings" / "a.wav"
+    audio.write_bytes(audio.read_bytes()[:-1] + b"\x55")
+    assert main([*command, "--config", str(configuration)]) == 0
+    assert capsys.readouterr().err == f"earshot: {audio} is not as it was recorded: its SHA-256 is another\n"
+
+
+async def _finished(tmp_path: Path) -> None:
+    """The recording of `_alarm` is complete."""
+    audio = (tmp_path / "recordings" / "a.wav").read_bytes()
+    store = Store(f"sqlite:///{tmp_path}/earshot.db")
+    facts = {"duration_ms": 500, "bytes": len(audio), "sha256": sha256(audio).hexdigest(), "lost_ms": 0}
+    await store.run(lambda c: rows.finish_recording(c, "recording", complete=True, **facts))
+    await store.close()
 
 
 async def _memo(tmp_path: Path, transcript: str | None) -> None:
