@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
@@ -47,7 +46,6 @@ def in_references(settings: Settings) -> list[Mistake]:
         *_dangling(settings),
         *_no_pins(settings),
         *_cut_short(settings),
-        *_no_files(settings),
     ]
 
 
@@ -190,10 +188,3 @@ def _of_step(place: Place, step: Step) -> Iterator[Reference]:
 
 def _each(path: Place, names: Iterable[str], table: str) -> Iterator[Reference]:
     return ((path, name, table) for name in names)
-
-
-def _no_files(settings: Settings) -> Iterator[Mistake]:
-    for key in ("certificate", "private_key", "ca"):
-        path: Path | None = getattr(settings.sip, key)
-        if path is not None and not path.is_file():
-            yield Mistake(("sip", key), f"there is no file {str(path)!r}; allowed: a PEM file")

@@ -405,8 +405,8 @@ class Service:
             wrong.append(f"recordings not written: {self.outside.disk.fault}")
         if self.following.trouble:
             wrong.append(self.following.trouble)
-        if mistakes := self.outside.speech.mistakes:
-            wrong.append(f"{len(mistakes)} recordings of prompts are not used, told by check-config")
+        if faults := self.outside.faults:
+            wrong.append(f"not used of what is configured: {len(faults)} file(s), told by check-config")
         wrong += self.trunks.trouble
         return "; ".join(wrong) or None
 

@@ -5,15 +5,17 @@ Part of the composition root (`app`). `real` is what `earshot serve` stands on; 
 
 import asyncio
 import random
-from collections.abc import Callable, Coroutine, Mapping
+import ssl
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
 
-from config.models import Settings
+from config.models import Settings, Sip
 from voice.clock import Clock, SystemClock
 from voice.entropy import PooledRandom
+from voice.errors import ConfigurationError
 from voice.incidents.identifiers import Identifiers
 from voice.media.disk import DiskThread, DiskWriter
 from voice.messages.channel import Channel
@@ -57,6 +59,8 @@ class Outside:
     sole: bool = True
     """No other process can use the store."""
     trace: Trace | None = None
+    faults: Sequence[str] = ()
+    """What of the configuration cannot be used, and keeps nobody from an answer."""
 
 
 def real(settings: Settings, loop: asyncio.AbstractEventLoop) -> Outside:
@@ -72,12 +76,17 @@ def real(settings: Settings, loop: asyncio.AbstractEventLoop) -> Outside:
     by_family.check()
     subscriptions = Subscriptions(settings.webhooks) if settings.webhooks else None
     sole, rng = not is_shared(settings.store.url), PooledRandom()
+    secure, speech = Secure.of(sip), open_speech(settings.speech)
+    if secure.faults and not (sip.udp or sip.tcp):
+        raise ConfigurationError("\n".join(secure.faults))
+    for fault in secure.faults:
+        log.error("TLS is not offered as configured", why=fault)
     transport = SocketTransport(
         udp=sip.udp,
         tcp=sip.tcp,
-        tls=sip.tls,
-        tls_context=server_context(sip.certificate, sip.private_key) if sip.certificate else None,
-        client_context=client_context(sip.ca),
+        tls=sip.tls if secure.server else (),
+        tls_context=secure.server,
+        client_context=secure.client,
         locality=Locality(sip.public_address, near),
     )
     return Outside(
@@ -95,12 +104,37 @@ def real(settings: Settings, loop: asyncio.AbstractEventLoop) -> Outside:
         random=rng,
         in_thread=lambda work: asyncio.to_thread(work),
         identifiers=Identifiers(rng),
-        speech=open_speech(settings.speech),
+        speech=speech,
         channels=channels(settings.messages, clock),
         subscriptions=subscriptions,
         sole=sole,
         trace=_trace(settings, clock),
+        faults=[*secure.faults, *speech.mistakes],
     )
+
+
+@dataclass(slots=True)
+class Secure:
+    """What TLS stands on, as far as its files can be read."""
+
+    server: ssl.SSLContext | None = None
+    client: ssl.SSLContext | None = None
+    faults: list[str] = field(default_factory=list)
+    """What cannot, a line for each."""
+
+    @classmethod
+    def of(cls, sip: Sip) -> "Secure":
+        secure = cls()
+        try:
+            if sip.certificate is not None:
+                secure.server = server_context(sip.certificate, sip.private_key)
+        except ConfigurationError as error:
+            secure.faults.append(f"sip.certificate: {error}")
+        try:
+            secure.client = client_context(sip.ca)
+        except ConfigurationError as error:
+            secure.faults.append(f"sip.ca: {error}")
+        return secure
 
 
 def _trace(settings: Settings, clock: Clock) -> Trace | None:

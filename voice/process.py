@@ -1,7 +1,8 @@
 """The process: a `Service` on real sockets, from its start until it is told to stop.
 
 Nothing that is wrong around it keeps it from answering, as far as that can be: a mistake in the configuration file, a
-recording that cannot be used, a database or a disk that is away, an address for HTTP that another program has.
+recording or certificate that cannot be used, a database or a disk that is away, an address for HTTP that another
+program has.
 """
 
 import asyncio

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.error import HTTPError
@@ -12,6 +13,7 @@ from config.settings import load
 from voice.cli.deciding import writing
 from voice.store.defining import put
 
+from .certificates import Certificates
 from .service import Service
 
 EVA = '\n[[workers]]\nid = "eva"\nname = "Eva Maas"\nnumbers = ["+31600000002"]\n'
@@ -56,6 +58,15 @@ def test_a_mistake_in_the_file_keeps_a_service_that_died_from_nothing(tmp_path: 
         service.wait_for("definitions have changed")
         assert "of Eva Maas has begun" in service.earshot("start-session", "eva", "--for", "2h")
         assert _health(service) == "ok"
+
+
+def test_a_certificate_that_is_gone_keeps_nobody_from_an_answer_without_tls(
+    tmp_path: Path, certificates: Certificates
+) -> None:
+    gone = replace(certificates, certificate=tmp_path / "gone.pem")
+    with Service(tmp_path, certificates=gone) as service:
+        assert service.wait_for(r"TLS is not offered as configured.*gone\.pem: No such file")
+        assert _health(service) == "not used of what is configured: 1 file(s), told by check-config"
 
 
 def _told_again(service: Service, addition: str) -> None:

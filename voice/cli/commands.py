@@ -44,7 +44,9 @@ def serve(options: Namespace, settings_of: SettingsOf) -> int:
 
 def check_config(options: Namespace, settings_of: SettingsOf) -> int:
     settings = load(options.file, os.environ)
-    if mistakes := open_prompts(settings.speech)[1]:
+    from voice.outside import Secure
+
+    if mistakes := [*Secure.of(settings.sip).faults, *open_prompts(settings.speech)[1]]:
         raise ConfigurationError("\n".join(mistakes))
     counted = ", ".join(
         f"{len(found)} {name if len(found) != 1 else name[:-1]}"

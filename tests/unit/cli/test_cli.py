@@ -310,6 +310,16 @@ def test_a_player_without_a_sound_device_is_told_in_one_line_with_what_to_do_ins
     assert f"`earshot play {ID} --export FILE.wav`" in line
 
 
+def test_certificates_that_cannot_be_used_are_all_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, key = tmp_path / "tls.toml", tmp_path / "key.pem"
+    key.write_text("no key")
+    path.write_text(f'[sip]\ncertificate = "{tmp_path}/gone.pem"\nprivate_key = "{key}"\nca = "{key}"\n')
+    assert main(["check-config", str(path)]) == 2
+    certificate, authority = capsys.readouterr().err.splitlines()
+    assert certificate == f"earshot: sip.certificate: {tmp_path}/gone.pem: No such file or directory"
+    assert authority.startswith(f"earshot: sip.ca: {key}: no certificate in PEM form")
+
+
 def test_a_whole_timeline_is_verified_from_the_store_and_from_an_export(tmp_path: Path, earshot: Run) -> None:
     asyncio.run(_alarm(tmp_path, resolved=True))
     assert "2 entries, the chain is whole" in earshot("verify", ID)

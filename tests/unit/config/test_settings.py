@@ -230,11 +230,6 @@ def test_tls_needs_a_certificate(tmp_path: Path) -> None:
     assert line.startswith("e.toml:3: sip.tls: tls needs certificate and private_key")
 
 
-def test_a_certificate_that_is_not_there_is_told(tmp_path: Path) -> None:
-    (line,) = mistakes(tmp_path, f'[sip]\nca = "{tmp_path}/ca.pem"')
-    assert line == "e.toml:2: sip.ca: there is no file 'ca.pem'; allowed: a PEM file"
-
-
 def test_the_environment_overrides_the_file(tmp_path: Path) -> None:
     settings = loaded(
         tmp_path,
