@@ -27,6 +27,7 @@ from ivr.menu import (
     language_of,
 )
 from ivr.phone import HungUp, Listens, Phone
+from ivr.sound import parted
 from ivr.speech import Voice
 from ivr.tones import beep
 
@@ -104,6 +105,7 @@ class _Leading:
         self._phone = phone
         self._voice = voice
         self._desk = desk
+        self._pause = b""
         self._on_key = on_key
 
     async def follow(self, action: Action) -> Action:
@@ -146,7 +148,13 @@ class _Leading:
         return await desks.do(self._desk, action)
 
     async def _clips(self, action: Play) -> list[bytes]:
-        return [await self._clip(prompt, action.language) for prompt in action.prompts]
+        """Those to be played. The pause behind an announcement belongs to what follows: who is quick and presses the
+        key in it, after it was named, has pressed it."""
+        clips = [self._pause, *[await self._clip(prompt, action.language) for prompt in action.prompts]]
+        self._pause = b""
+        if action.keys is Keys.DROPPED:
+            clips[-1], self._pause = parted(clips[-1])
+        return [clip for clip in clips if clip]
 
     async def _clip(self, prompt: str, language: str) -> bytes:
         if prompt == TONE:

@@ -26,6 +26,7 @@ _KNEE = 0.6  # peaks above are compressed rather than cut
 _PASS = 0.925  # of half the lower rate: what the low-pass leaves
 _CROSSINGS = 24  # zero crossings of the kernel on each side
 _BEFORE, _AFTER = round(0.03 * RATE), round(0.2 * RATE)  # silence that stays around speech
+_FAINT = 0.02  # of the peak of a clip: what is weaker at its end is no speech
 _EDGE = 40  # samples of fade in and out (5 ms)
 
 
@@ -156,3 +157,11 @@ def _decoding() -> Samples:
 
 _ENCODE = _encoding()
 _DECODE = _decoding()
+
+
+def parted(clip: bytes) -> tuple[bytes, bytes]:
+    """What is spoken, in whole frames, and the pause behind it."""
+    levels = np.abs(linear(clip[: len(clip) // FRAME * FRAME])).reshape(-1, FRAME).max(axis=1, initial=0.0)
+    loud = np.flatnonzero(levels > _FAINT * levels.max(initial=0.0))
+    end = (int(loud[-1]) + 1) * FRAME if len(loud) else len(clip)
+    return clip[:end], clip[end:]

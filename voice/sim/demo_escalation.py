@@ -30,6 +30,9 @@ from voice.store.rows import IncidentRow
 GREETING = clip("operator") + silence(0.4) + tone(1000.0, 0.8)
 """What a voicemail says: words, then its beep."""
 
+REACTS = 0.4
+"""Seconds from the word to the key: as quick as people are."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cast:
@@ -106,6 +109,7 @@ class Escalation(Telling[Escalated]):
 
         self.doing = "Bas is asked for a key"
         key = await self._key(bas)
+        await asyncio.sleep(REACTS)
         self._say("Bas's phone", f"the voice asks for {key}; Bas presses it")
         bas.press(key)
         await self._follower.until("taken", incident)

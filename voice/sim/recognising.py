@@ -19,6 +19,8 @@ DISTINCT = 0.5
 """The same of the pieces that belong to one key alone."""
 END = 6
 """Pieces at the end of a prompt."""
+LAST = 2
+"""Pieces of which one is to be heard before it has come to its end."""
 _SILENT = 12
 """A piece with fewer different samples is near silence, and may occur anywhere."""
 
@@ -50,7 +52,8 @@ def _pieces(clip: bytes) -> list[bytes]:
 
 def _heard(pieces: list[bytes], audio: bytes, share: float) -> bool:
     """Whether so many of them were heard, and it was spoken to its end."""
-    return _share(pieces[-END:], audio) >= DISTINCT and _share(pieces, audio) >= share
+    spoken = any(piece in audio for piece in pieces[-LAST:])
+    return spoken and _share(pieces[-END:], audio) >= DISTINCT and _share(pieces, audio) >= share
 
 
 def _share(pieces: list[bytes], audio: bytes) -> float:

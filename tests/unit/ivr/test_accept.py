@@ -3,14 +3,19 @@
 import asyncio
 import random
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
+from config.models import Speech
 from ivr.accept import ACCEPT, DECLINE, PROOF, Acceptance, Alarm, Outcome, accept, prepare, random_key
+from ivr.sound import parted
 from ivr.taker import dismiss
 from tests.unit.ivr.conversing import Person
-from voice.sim.loop import virtual_loop, virtually
+from voice.sim.loop import run_virtual, virtual_loop, virtually
+from voice.sim.pretend import PretendPhone
 from voice.sim.speech import clip, silence, tone
+from voice.speaking import open_speech
 
 ALARM = Alarm("Care East", "Anna de Vries", "panic")
 GRACE = 60.0
@@ -47,6 +52,23 @@ async def test_the_key_asked_for_accepts_is_confirmed_and_keeps_the_call_up() ->
     assert await _asked(person) == Acceptance(Outcome.ACCEPTED, PROOF)
     assert person.heard[-1] == "Thank you. You have taken the alarm."
     assert not person.phone.is_over
+
+
+@pytest.mark.parametrize(("after", "outcome"), [(-0.5, Outcome.NOT_ACCEPTED), (0.02, Outcome.ACCEPTED)])
+def test_a_key_counts_from_the_end_of_the_word_that_names_it_and_not_from_the_end_of_the_pause_behind(
+    tmp_path: Path, after: float, outcome: Outcome
+) -> None:
+    async def story() -> None:
+        phone, voice = PretendPhone(), open_speech(Speech(directory=tmp_path)).voice("en")
+
+        def press(audio: bytes) -> None:
+            phone.on_play = None
+            phone.press_after(len(parted(audio)[0]) / 8000 + after, "4")
+
+        phone.on_play = press
+        assert (await accept(phone, voice, Alarm("", "", "panic"), key="4")).outcome is outcome
+
+    run_virtual(story())
 
 
 @virtually

@@ -101,3 +101,12 @@ def test_the_tones_count_the_key() -> None:
         samples = np.abs(sound.linear(pattern(str(digit))))[round(1.05 * 8000) :]
         loud = np.convolve(samples, np.ones(160) / 160, "same") > 0.02
         assert int(np.sum(np.diff(loud.astype(int)) == 1)) + int(loud[0]) == digit
+
+
+def test_a_clip_is_parted_where_the_pause_behind_its_last_word_begins() -> None:
+    spoken = sound.alaw(_sine(400, 8000, 0.5))
+    pause = sound.alaw(_sine(400, 8000, 0.3, peak=0.002))
+    assert sound.parted(spoken + pause) == (spoken, pause)
+    assert sound.parted(spoken[:-50] + pause) == (spoken[:-50] + pause[:50], pause[50:]), "in whole frames"
+    for whole in (spoken, b"", sound.alaw(np.zeros(800, np.float32))):
+        assert sound.parted(whole) == (whole, b"")
