@@ -244,31 +244,18 @@ def test_where_no_folder_can_be_made_the_demo_takes_a_temporary_one(
 
 
 @pytest.mark.interop
-@pytest.mark.alone
-@pytest.mark.parametrize("story", ["--escalation", "--check-in"])
-def test_the_other_stories_run_on_real_sockets_and_with_the_real_voice(tmp_path: Path, story: str) -> None:
-    done = _runs(tmp_path, story)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "Everything was as it should be." in done.stdout
-
-
-@pytest.mark.interop
 def test_the_demo_runs_on_real_sockets_and_succeeds(tmp_path: Path) -> None:
-    done = _runs(tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-m", "voice", "demo"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Everything was as it should be." in done.stdout
     assert "\x1b" not in done.stdout
     (heard,) = tmp_path.glob("earshot-data/demo-*/heard-by-olga.wav")
     assert heard.stat().st_size > 100_000
-
-
-def _runs(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "voice", "demo", *options],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])},
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
