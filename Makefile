@@ -26,6 +26,8 @@ SHORT_mass_incident := --alarms 100 --seconds 20 --contacts 60 --customers 6 --p
 SHORT_memory := --calls 1000
 SHORT_recorded_calls := --calls 100 400 --seconds 5
 WORKERS ?= 2
+# With real phones a test mostly waits for what is said.
+CALLERS ?= 3
 
 help:  ## say what there is to do
 	@sed -n 's/^\([a-z]*\):.*## /  make \1 /p' Makefile | awk '{ printf "  %s %-8s", $$1, $$2; $$1 = $$2 = ""; print }'
@@ -37,7 +39,7 @@ demo: install  ## play a whole alarm with simulated phones; ESCALATION=1, CHECK_
 
 test: $(STAMPS)/development  ## pass every test, with real phones too
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not interop" -q
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "interop and not alone" -q
+	$(BIN)/python -m pytest -n $(CALLERS) --dist loadfile -m "interop and not alone" -q
 	$(BIN)/python -m pytest -m "interop and alone" -q
 
 bench: $(STAMPS)/development  ## measure: recorded calls, calls a second, delay, store

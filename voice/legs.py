@@ -133,10 +133,11 @@ class Leg:
 
     def ended(self, end: CallEnd) -> None:
         """The leg is over."""
-        self._legs.journal.post(partial(rows.end_leg, leg_id=self.id, at=self._legs.clock.now(), cause=end.cause.value))
+        now = self._legs.clock.now()
+        self._legs.journal.post(partial(rows.end_leg, leg_id=self.id, at=now, cause=end.cause.value))
         received = self._call.media.received if self._call else None
         if received is None or received.end == 0:
-            self._legs.journal.post(partial(_write_empty, recording_id=f"{self.id}-rx-000"))
+            self._legs.journal.post(partial(_write_empty, recording_id=f"{self.id}-rx-000", at=now))
         self._call = None  # an incident stays open for hours; a call that is over need not stay with it
 
     def _record(self, call: Call, incident: LiveIncident) -> None:
@@ -308,10 +309,12 @@ class Legs:
         return f"{self.random.getrandbits(48):012x}"
 
     def _segment_finished(self, info: SegmentInfo) -> None:
-        self.journal.post(partial(write_segment, info=info, incident_id=info.path.parent.name))
+        self.journal.post(partial(write_segment, info=info, incident_id=info.path.parent.name, at=self.clock.now()))
 
 
-def write_segment(connection: Connection, *, info: SegmentInfo, incident_id: str, complete: bool = True) -> None:
+def write_segment(
+    connection: Connection, *, info: SegmentInfo, incident_id: str, at: datetime, complete: bool = True
+) -> None:
     """The row of a recording that is finished; `complete` is false for one that a dead process left."""
     recording_id = f"{info.leg_id}-{info.direction}-{info.index:03d}"
     if (info.direction, info.index) != ("rx", 0):
@@ -329,6 +332,7 @@ def write_segment(connection: Connection, *, info: SegmentInfo, incident_id: str
     rows.finish_recording(
         connection,
         recording_id,
+        at=at,
         duration_ms=info.duration_ms,
         bytes=info.bytes,
         sha256=info.sha256,
@@ -337,6 +341,6 @@ def write_segment(connection: Connection, *, info: SegmentInfo, incident_id: str
     )
 
 
-def _write_empty(connection: Connection, *, recording_id: str) -> None:
+def _write_empty(connection: Connection, *, recording_id: str, at: datetime) -> None:
     """Nothing was ever received on this leg, so there is no file."""
-    rows.finish_recording(connection, recording_id, duration_ms=0, bytes=0, sha256="", lost_ms=0, complete=True)
+    rows.finish_recording(connection, recording_id, at=at, duration_ms=0, bytes=0, sha256="", lost_ms=0, complete=True)

@@ -198,7 +198,7 @@ async def mend_recordings(taken: TakenUp, store: Store, desk: Desk, in_thread: I
     mended: set[str] = set()
     for recording in taken.unfinished.recordings:
         info = await in_thread(partial(_mend, Path(recording.path)))
-        desk.journal.post(partial(_write_mended, recording_id=recording.id, info=info))
+        desk.journal.post(partial(_write_mended, recording_id=recording.id, info=info, at=desk.clock.now()))
         if info is not None:
             mended.add(recording.id)
     for incident in taken.incidents:
@@ -215,7 +215,8 @@ async def _adopt_strays(incident: LiveIncident, store: Store, desk: Desk, in_thr
         if path.stem not in known and path.stem.rpartition("-")[0].rpartition("-")[0] in earlier:
             info = await in_thread(partial(_mend, path))
             if info is not None:
-                desk.journal.post(partial(write_segment, info=info, incident_id=incident.id, complete=False))
+                now = desk.clock.now()
+                desk.journal.post(partial(write_segment, info=info, incident_id=incident.id, at=now, complete=False))
 
 
 async def _let_hear(incident: LiveIncident, mended: Collection[str] | None, store: Store, desk: Desk) -> None:
@@ -252,10 +253,11 @@ def _mend(path: Path) -> SegmentInfo | None:
         return None
 
 
-def _write_mended(c: Connection, *, recording_id: str, info: SegmentInfo | None) -> None:
+def _write_mended(c: Connection, *, recording_id: str, info: SegmentInfo | None, at: datetime) -> None:
     rows.finish_recording(
         c,
         recording_id,
+        at=at,
         duration_ms=info.duration_ms if info else 0,
         bytes=info.bytes if info else 0,
         sha256=info.sha256 if info else "",

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
@@ -418,23 +419,47 @@ def calls(connection: Connection) -> None:
     )
 
 
+def finished(connection: Connection, sha256: str = "0" * 64) -> None:
+    rows.finish_recording(
+        connection, "recording", at=AT, duration_ms=1000, bytes=8140, sha256=sha256, lost_ms=20, complete=True
+    )
+
+
 async def test_what_a_dead_process_left_is_found_until_it_is_finished(store: Store) -> None:
     await store.run(calls)
     left = await store.read(rows.unfinished)
     assert [leg.id for leg in left.legs] == ["leg"]
     assert [recording.id for recording in left.recordings] == ["recording"]
     await store.run(lambda c: rows.end_leg(c, "leg", at=AT, cause="bye"))
-    await store.run(
-        lambda c: rows.finish_recording(
-            c, "recording", duration_ms=1000, bytes=8140, sha256="0" * 64, lost_ms=20, complete=True
-        )
-    )
+    await store.run(finished)
     left = await store.read(rows.unfinished)
     assert (left.legs, left.recordings) == ((), ())
     (leg,) = await store.read(lambda c: rows.legs(c, "00000001"))
     (recording,) = await store.read(lambda c: rows.recordings(c, "00000001"))
     assert (leg.ended_at, leg.cause) == (AT, "bye")
     assert (recording.duration_ms, recording.lost_ms, recording.complete) == (1000, 20, True)
+
+
+async def test_the_hash_of_a_recording_goes_into_the_chain_once(store: Store) -> None:
+    await store.run(calls)
+    await store.run(finished)
+    await store.run(finished)  # its commit was made, and the answer lost
+    opened, recorded = await chain_of(store)
+    assert (opened.kind, recorded.kind) == ("opened", "recorded")
+    assert recorded.detail == {
+        "recording": "recording",
+        "leg": "leg",
+        "direction": "received",
+        "duration_ms": 1000,
+        "sha256": "0" * 64,
+    }
+
+
+async def test_a_recording_that_holds_nothing_is_not_on_the_timeline(store: Store) -> None:
+    await store.run(calls)
+    await store.run(partial(finished, sha256=""))
+    assert [entry.kind for entry in await chain_of(store)] == ["opened"]
+    assert (await store.read(rows.unfinished)).recordings == ()
 
 
 async def test_a_node_finds_what_it_left_and_what_nodes_left_that_are_gone(north: Store) -> None:

@@ -37,6 +37,7 @@ _KEYS = {field.name for field in fields(Entry)}
 class Recording:
     """A finished file as it was noted."""
 
+    name: str
     path: Path
     sha256: str
     node: str | None
@@ -66,6 +67,16 @@ class Written:
                 stands = self.head.get(field)
                 if (stands or None) != (said or None):
                     yield f"{field} is {_short(stands)}, and the timeline says {_short(said)}"
+            yield from self._recordings_otherwise()
+
+    def _recordings_otherwise(self) -> Iterator[str]:
+        """Recordings that are listed otherwise than the timeline has them."""
+        said = {entry.detail.get("recording"): entry.detail.get("sha256") for entry in self.entries if _records(entry)}
+        for recording in self.recordings:
+            if said.pop(recording.name, None) != recording.sha256:
+                yield f"recording {_short(recording.name)}: its SHA-256 is not the one that the timeline has"
+        for name in said:
+            yield f"recording {_short(name)} is on the timeline, and not among the recordings"
 
     def _broken(self) -> int | None:
         if not self.entries or self.entries[0].kind != "opened":
@@ -156,6 +167,10 @@ def _derived(entries: Sequence[Entry]) -> dict[str, Any]:
     return said
 
 
+def _records(entry: Entry) -> bool:
+    return entry.kind == "recorded" and isinstance(entry.detail.get("recording"), str)
+
+
 def _changed(entry: Entry, before: Mapping[str, Any]) -> dict[str, Any]:
     """What a change of state changes, as `voice.store.incidents.transition` writes it."""
     changed = {"state": entry.detail["to"], "changed_at": entry.at}
@@ -184,7 +199,9 @@ def _entries(listed: Sequence[object]) -> Iterator[Entry]:
 def _recordings(head: Mapping[str, Any]) -> list[Recording]:
     """Those that are finished and have a file."""
     return [
-        Recording(Path(row["path"]), str(row["sha256"]), row["node"]) for row in head["recordings"] if row["sha256"]
+        Recording(str(row["id"]), Path(row["path"]), str(row["sha256"]), row["node"])
+        for row in head["recordings"]
+        if row["sha256"]
     ]
 
 

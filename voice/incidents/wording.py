@@ -261,6 +261,11 @@ def _back_on_disk(facts: _Facts) -> str:
     return f"writes the recording of {facts['leg']} to disk again{lost}"
 
 
+def _recorded(facts: _Facts) -> str:
+    what = f"what {facts['leg']} was told" if facts.get("direction") == "sent" else facts["leg"]
+    return f"has recorded {what}: {facts.get('duration_ms', 0) / 1000:.1f} s, SHA-256 {str(facts['sha256'])[:16]}…"
+
+
 _TOLD: Mapping[str, str | Callable[[_Facts], str]] = {
     # the alarm and the device
     "opened": _alarm,
@@ -371,6 +376,7 @@ _TOLD: Mapping[str, str | Callable[[_Facts], str]] = {
     "sound_again": "hears {leg} again, after {after} s of silence",
     "storage_fault": "cannot write the recording of {leg} ({reason}): keeps it in memory",
     "storage_back": _back_on_disk,
+    "recorded": _recorded,
     "media_fault": "met a fault of its own in the call of {leg}: {error}",
     # a crash
     "node_took_over": _took_over,

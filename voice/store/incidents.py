@@ -23,8 +23,8 @@ from voice.store.engine import ON_ENTRY
 from voice.store.legs import (
     add_leg,
     add_recording,
+    close_recording,
     end_leg,
-    finish_recording,
     legs,
     recording,
     recordings,
@@ -261,6 +261,44 @@ def transition(
     facts |= {"note": after.note} if note and after.note else {}
     append(connection, incident_id, kind=kind, detail=facts | dict(detail or {}), actor=actor, at=at)
     return after
+
+
+def finish_recording(
+    connection: Connection,
+    recording_id: str,
+    *,
+    at: datetime,
+    duration_ms: int,
+    bytes: int,
+    sha256: str,
+    lost_ms: int,
+    complete: bool,
+) -> None:
+    """The segment is closed: what it holds. Its hash goes into the chain of the timeline, unless it holds nothing.
+
+    `complete` is false for what was mended after a process died. Saying the same again changes nothing.
+    """
+    before = recording(connection, recording_id)
+    if before is None or before.sha256 == sha256:
+        return
+    close_recording(
+        connection,
+        recording_id,
+        duration_ms=duration_ms,
+        bytes=bytes,
+        sha256=sha256,
+        lost_ms=lost_ms,
+        complete=complete,
+    )
+    if sha256:
+        facts = {
+            "recording": recording_id,
+            "leg": before.leg_id,
+            "direction": before.direction,
+            "duration_ms": duration_ms,
+            "sha256": sha256,
+        }
+        append(connection, before.incident_id, kind="recorded", detail=facts, actor="system", at=at)
 
 
 def link(connection: Connection, a: str, b: str, *, actor: str, at: datetime) -> None:

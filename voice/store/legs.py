@@ -111,7 +111,7 @@ def add_recording(
     )
 
 
-def finish_recording(
+def close_recording(
     connection: Connection,
     recording_id: str,
     *,
@@ -121,7 +121,7 @@ def finish_recording(
     lost_ms: int,
     complete: bool,
 ) -> None:
-    """The segment is closed: what it holds. `complete` is false for what was mended after a process died."""
+    """What a segment holds that is closed. `incidents.finish_recording` says so on the timeline, too."""
     connection.execute(
         _FINISH,
         {

@@ -202,7 +202,7 @@ async def _finished(tmp_path: Path) -> None:
     audio = (tmp_path / "recordings" / "a.wav").read_bytes()
     store = Store(f"sqlite:///{tmp_path}/earshot.db")
     facts = {"duration_ms": 500, "bytes": len(audio), "sha256": sha256(audio).hexdigest(), "lost_ms": 0}
-    await store.run(lambda c: rows.finish_recording(c, "recording", complete=True, **facts))
+    await store.run(lambda c: rows.finish_recording(c, "recording", at=AT, complete=True, **facts))
     await store.close()
 
 

@@ -68,7 +68,7 @@ async def _incident(folder: Path, steps: tuple[State, ...], node: str | None = N
         )
         digest = sha256(AUDIO).hexdigest()
         rows.finish_recording(
-            c, "recording", duration_ms=500, bytes=len(AUDIO), sha256=digest, lost_ms=0, complete=True
+            c, "recording", at=AT, duration_ms=500, bytes=len(AUDIO), sha256=digest, lost_ms=0, complete=True
         )
         for second, to in enumerate(steps, 1):
             reason, note = (Reason.FALSE, "a cat") if to is State.RESOLVED else (None, None)
@@ -125,7 +125,7 @@ def _written(folder: Path, content: object) -> Path:
 def test_an_incident_is_as_its_timeline_tells_it_in_every_state(count: int, tmp_path: Path, verify: Verify) -> None:
     asyncio.run(_incident(tmp_path, STEPS[:count]))
     code, said = verify()
-    assert (code, f"{count + 1} entries, the chain is whole" in said) == (0, True)
+    assert (code, f"{count + 2} entries, the chain is whole" in said) == (0, True)
     assert "1 recordings are as they were recorded" in said
 
 
@@ -134,14 +134,14 @@ def test_an_incident_is_as_its_timeline_tells_it_in_every_state(count: int, tmp_
     [
         (lambda it: it.update(timeline=[]), "the chain breaks at entry 1 of 0"),
         (lambda it: it.update(timeline=[], last_hash=None), "the chain breaks at entry 1 of 0"),
-        (lambda it: it["timeline"].pop(), "breaks after entry 5: entries are missing at the end"),
-        (lambda it: it.pop("last_hash"), "breaks after entry 6: entries are missing at the end"),
-        (lambda it: it["timeline"][2].pop("hash"), "the chain breaks at entry 3 of 6"),
-        (lambda it: it["timeline"][2].update(hash=None), "the chain breaks at entry 3 of 6"),
-        (lambda it: it["timeline"][2].update(extra="x"), "the chain breaks at entry 3 of 6"),
-        (lambda it: it["timeline"][2].update(detail=[1]), "the chain breaks at entry 3 of 6"),
-        (lambda it: it["timeline"][2].update(detail={"a": float("nan")}), "the chain breaks at entry 3 of 6"),
-        (lambda it: it["timeline"].insert(2, 7), "the chain breaks at entry 3 of 7"),
+        (lambda it: it["timeline"].pop(), "breaks after entry 6: entries are missing at the end"),
+        (lambda it: it.pop("last_hash"), "breaks after entry 7: entries are missing at the end"),
+        (lambda it: it["timeline"][2].pop("hash"), "the chain breaks at entry 3 of 7"),
+        (lambda it: it["timeline"][2].update(hash=None), "the chain breaks at entry 3 of 7"),
+        (lambda it: it["timeline"][2].update(extra="x"), "the chain breaks at entry 3 of 7"),
+        (lambda it: it["timeline"][2].update(detail=[1]), "the chain breaks at entry 3 of 7"),
+        (lambda it: it["timeline"][2].update(detail={"a": float("nan")}), "the chain breaks at entry 3 of 7"),
+        (lambda it: it["timeline"].insert(2, 7), "the chain breaks at entry 3 of 8"),
     ],
 )
 def test_a_chain_that_was_cut_or_damaged_is_told_in_one_line_with_exit_code_1(
@@ -197,6 +197,28 @@ def test_a_recording_with_one_byte_changed_and_one_that_is_gone_are_named(tmp_pa
     audio.unlink()
     code, said = verify()
     assert (code, f"recording {audio} is not here" in said) == (1, True)
+
+
+def test_a_recording_that_was_changed_together_with_its_row_is_found_out(tmp_path: Path, verify: Verify) -> None:
+    asyncio.run(_incident(tmp_path, STEPS[:5]))
+    other = AUDIO.replace(b"w", b"W", 1)
+    (tmp_path / "recordings" / "2026" / "a.wav").write_bytes(other)
+    for changed, fault in (
+        (f"sha256 = '{sha256(other).hexdigest()}'", "its SHA-256 is not the one that the timeline has"),
+        ("sha256 = ''", "is on the timeline, and not among the recordings"),
+        ("id = 'another'", "is on the timeline, and not among the recordings"),
+    ):
+        with sqlite3.connect(tmp_path / "earshot.db") as database:
+            database.execute(f"update recordings set {changed}")
+        code, said = verify()
+        assert (code, f"incident {ID}: recording recording" in said, fault in said) == (1, True, True), said
+
+
+def test_a_recording_that_was_left_out_of_an_export_is_found_out(
+    tmp_path: Path, export: dict[str, Any], verify: Verify
+) -> None:
+    code, said = verify(_written(tmp_path, export | {"recordings": []}))
+    assert (code, "recording recording is on the timeline, and not among the recordings" in said) == (1, True), said
 
 
 def test_the_recordings_of_an_export_are_checked_only_beside_it(
