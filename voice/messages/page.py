@@ -34,17 +34,16 @@ _HEADERS = (
 
 def ask(link: Acknowledgement, reader: Reader) -> Answer:
     """What the link does, and the button that does it; for a link that was used, that it was."""
-    if link.used_at is not None:
-        return _page(link, reader, words(reader.language).page["used"].format(time=reader.time(link.used_at)))
     said = words(reader.language).page
-    way = _way(link)
-    button = f'<form method="post"><button type="submit">{escape(said[f"button_{way}"])}</button></form>'
-    return _page(link, reader, said[f"ask_{way}"], button)
+    if link.used_at is not None:
+        return _page(link, reader, said["used"].format(time=reader.time(link.used_at)))
+    button = f'<form method="post"><button type="submit">{escape(said[f"button_{_way(link)}"])}</button></form>'
+    return _page(link, reader, said[_sentence("ask", link)], button)
 
 
 def done(link: Acknowledgement, reader: Reader) -> Answer:
     """What was done."""
-    return _page(link, reader, words(reader.language).page[f"done_{_way(link)}"])
+    return _page(link, reader, words(reader.language).page[_sentence("done", link)])
 
 
 def gone() -> Answer:
@@ -67,6 +66,11 @@ def not_allowed() -> Answer:
 
 def _way(link: Acknowledgement) -> str:
     return "proof" if link.counts else "information"
+
+
+def _sentence(what: str, link: Acknowledgement) -> str:
+    """Nobody is told that others are called, when somebody has the alarm."""
+    return f"{what}_{_way(link)}" + ("_taken" if link.taken else "")
 
 
 def _plain(status: HTTPStatus, lines: list[str]) -> Answer:

@@ -24,6 +24,8 @@ class Acknowledgement:
     opened_at: datetime
     """When the incident opened."""
     used_at: datetime | None
+    taken: bool
+    """Somebody has the alarm."""
 
 
 def add(connection: Connection, token: str, *, incident_id: str, contact_id: str, counts: bool, at: datetime) -> None:
@@ -50,13 +52,14 @@ def plan(connection: Connection, incident_id: str) -> str | None:
 def find(connection: Connection, token: str) -> Acknowledgement | None:
     """What the token stands for; None: nothing, or its incident is over."""
     row = connection.execute(
-        select(_TABLE, _INCIDENTS.c.opened_at)
+        select(_TABLE, _INCIDENTS.c.opened_at, _INCIDENTS.c.state)
         .join(_INCIDENTS, _INCIDENTS.c.id == _TABLE.c.incident_id)
         .where(_TABLE.c.token_sha256 == name(token), _INCIDENTS.c.state != State.RESOLVED.value)
     ).first()
     if row is None:
         return None
-    return Acknowledgement(row.incident_id, row.contact_id, row.counts, row.opened_at, row.used_at)
+    taken = row.state != State.OPEN.value
+    return Acknowledgement(row.incident_id, row.contact_id, row.counts, row.opened_at, row.used_at, taken)
 
 
 def use(connection: Connection, token: str, at: datetime) -> bool:

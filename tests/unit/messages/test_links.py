@@ -7,6 +7,7 @@ from hashlib import sha256
 from http import HTTPStatus
 from typing import Any
 
+import pytest
 import structlog.testing
 from sqlalchemy import Connection, insert, select
 
@@ -76,10 +77,17 @@ class Scene:
         await self.store.run(write)
 
     async def resolves(self) -> None:
+        await self._changes(State.RESOLVED, Reason.FALSE)
+
+    async def is_taken(self) -> None:
+        await self._changes(State.ACKNOWLEDGED)
+
+    async def is_given_back(self) -> None:
+        await self._changes(State.OPEN)
+
+    async def _changes(self, to: State, reason: Reason | None = None) -> None:
         def write(connection: Connection) -> None:
-            rows.transition(
-                connection, INCIDENT, to=State.RESOLVED, actor="operator:olga", reason=Reason.FALSE, at=self.clock.now()
-            )
+            rows.transition(connection, INCIDENT, to=to, actor="operator:olga", reason=reason, at=self.clock.now())
 
         await self.store.run(write)
 
@@ -141,6 +149,26 @@ async def test_a_link_that_counts_says_so_before_and_after() -> None:
     assert "Übernehmen Sie diesen Alarm nur, wenn Sie jetzt handeln." in asked
     assert "dass Sie diesen Alarm übernehmen" in done
     assert scene.left[0][2] == Acknowledged("ben", counts=True)
+
+
+@virtually
+@pytest.mark.parametrize("counts", [False, True])
+async def test_who_follows_a_link_learns_that_somebody_has_the_alarm_already(counts: bool) -> None:
+    scene = Scene()
+    await scene.opens()
+    token = await scene.token(counts=counts)
+    await scene.is_taken()
+    asked = html(await scene.links.visit("GET", token))
+    assert "Somebody has this alarm already." in asked
+    assert "<form" in asked, "he may still say that he has read it, or take it as well"
+    await scene.is_given_back()
+    assert "Somebody" not in html(await scene.links.visit("GET", token))
+    await scene.is_taken()
+    done = html(await scene.links.visit("POST", token))
+    assert "It is noted" in done
+    assert "Somebody ha" in done
+    assert "Others are still called" not in done
+    assert scene.left[0][2] == Acknowledged("anna", counts=counts), "the engine decides what becomes of it"
 
 
 @virtually
