@@ -98,6 +98,13 @@ def random_key(dice: random.Random) -> str:
     return str(dice.randint(1, 9))
 
 
+async def account(voice: Voice, alarm: Alarm) -> bytes:
+    """What an alarm is, for somebody who has it already and is asked for no key: whose it is, if that is known, and of
+    which kind. A-law, 8 kHz."""
+    prompts = ("accept.who", "accept.what") if alarm.worker else ("accept.what",)
+    return b"".join([await voice.say(prompt, **alarm.values("")) for prompt in prompts])
+
+
 async def prepare(voice: Voice, alarm: Alarm, key: str) -> None:
     """Have everything ready that `accept` may say, while the phone still rings."""
     await voice.prepare(ACCEPT.prompts, alarm.values(key))

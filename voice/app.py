@@ -171,6 +171,7 @@ class Service:
                 confirm_emergency=self.escalation_desk.emergency.confirm,
                 heard=self.heard,
                 spawn=self.spawn,
+                account=self.escalation_desk.account,
                 memo=self.escalation_desk.memo,
             ),
             spawn=self.spawn,

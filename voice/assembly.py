@@ -11,6 +11,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 from config.plans import FrozenPlan
+from ivr.accept import Alarm, account
 from voice.alarm import call_back
 from voice.clock import SteadyClock
 from voice.contact_session import ContactHooks
@@ -165,6 +166,13 @@ class EscalationDesk:
         memos = self._service.memos
         memo = await memos.newest(incident.worker.id, incident.opened_at)
         return None if memo is None else await memos.clip(memo)
+
+    async def account(self, incident: LiveIncident) -> bytes:
+        """What is to be said of an alarm behind which there is no line (A-law)."""
+        customer, worker = incident.customer, incident.worker
+        language, zone = (customer.language, customer.timezone) if customer else ("en", "UTC")
+        alarm = Alarm(customer.name if customer else "Earshot", worker.name if worker else "", incident.kind.value)
+        return await account(self._outside.speech.voice(language, zone), alarm)
 
     # -- following the engine in memory --
 

@@ -43,6 +43,8 @@ class SessionHooks:
     """The first audio of the incident reached a human, so many seconds after the alarm."""
     spawn: Callable[[Coroutine[Any, Any, Any]], object]
     """Runs something beside the session, supervised."""
+    account: Callable[[LiveIncident], Awaitable[bytes]]
+    """Whose alarm it is and of which kind, spoken (A-law)."""
     memo: Callable[[LiveIncident], Awaitable[bytes | None]]
     """The amber memo in A-law; None when there is none."""
 
@@ -66,7 +68,7 @@ class ListeningSession:
         self._hooks = hooks
         self._given_back = False
         self._asked = 0
-        self._memo: Playback | None = None
+        self._spoken: Playback | None = None
         self._listener = Listener(
             incident.audio, speed=speed, on_first_audio=self._first_audio, on_live=self._went_live
         )
@@ -88,10 +90,10 @@ class ListeningSession:
                 await self.press(digit)
 
     async def press(self, digit: str) -> None:
-        """One key. Any ends a memo: what it is answered with is heard at once."""
+        """One key. Any ends what is spoken: what it is answered with is heard at once."""
         action = self.KEYS.get(digit)
-        if self._memo is not None:
-            self._memo.stop()
+        if self._spoken is not None:
+            self._spoken.stop()
         if action is None:
             self._sound(Sound.ERROR)
             return
@@ -150,16 +152,30 @@ class ListeningSession:
             self._sound(Sound.ERROR)
             return
         self.incident.note("memo_heard", {"leg": self.member.id}, actor=self.actor)
-        self.member.ducks = True
-        self._memo = self.member.tones.play(memo, self._memo_over)
+        self._speak(memo)
 
-    def _memo_over(self, heard_out: bool) -> None:
-        self._memo = None
+    def _speak(self, audio: bytes) -> None:
+        self.member.ducks = True
+        self._spoken = self.member.tones.play(audio, self._spoke)
+
+    def _spoke(self, heard_out: bool) -> None:
+        self._spoken = None
         self.member.ducks = False
 
-    async def _tell_of_memo(self) -> None:
+    async def _introduce(self) -> None:
+        """Where nobody called, silence would tell him nothing: he is told what it is. A sound says that there is a
+        memo."""
+        if self._no_line:
+            account = await self._hooks.account(self.incident)
+            if account and self._no_line and self._spoken is None:
+                self._speak(account)
         if await self._hooks.memo(self.incident) is not None:
             self._sound(Sound.MEMO)
+
+    @property
+    def _no_line(self) -> bool:
+        """There is nothing to be heard, now or of before."""
+        return not self.incident.connected and self.incident.audio.end == 0
 
     async def mark(self) -> None:
         """7: mark this moment of the recording."""
@@ -224,7 +240,7 @@ class ListeningSession:
         self._sound(Sound.OPERATOR_JOINED)
 
     def join(self) -> None:
-        """He is in the room, and the incident has somebody. A sound tells him that there is a memo."""
+        """He is in the room, and the incident has somebody."""
         room, incident = self.incident.room, self.incident
         room.join(self.member)
         self.call.media.source = room.source_for(self.member)
@@ -233,7 +249,7 @@ class ListeningSession:
         waited = (incident.clock.now() - incident.opened_at).total_seconds()
         incident.note("operator_joined", {"leg": self.member.id, "after_s": round(waited, 2)}, actor=self.actor)
         incident.tell(OperatorJoined(self.operator.id, self.member.id))
-        self._hooks.spawn(self._tell_of_memo())
+        self._hooks.spawn(self._introduce())
         if incident.state is State.OPEN:
             incident.change(State.ACKNOWLEDGED, actor=self.actor, detail={"proof": "answered as a known operator"})
         else:
@@ -259,8 +275,8 @@ class ListeningSession:
 
     def _emergency_failed(self, certain: bool) -> None:
         """Nobody in a control room has it: a long row of errors, which no single key is answered with."""
-        if self._memo is not None:
-            self._memo.stop()
+        if self._spoken is not None:
+            self._spoken.stop()
         for _ in range(FAILURE_ERRORS):
             self._sound(Sound.ERROR)
             self.member.tones.play(_GAP)

@@ -7,6 +7,7 @@ from tests.scenarios.shift import QUICK, SERVICE, Shift, shift
 from voice.incidents.kinds import Kind
 from voice.incidents.lifecycle import Reason, State
 from voice.sim.loop import DAWN
+from voice.sim.spoken import hears
 
 # -- what is known --
 
@@ -58,6 +59,15 @@ async def test_operators_are_rung_for_it(shift: Shift) -> None:
     await shift.missed("5min")
     await asyncio.sleep(3)
     assert operator.calls[-1].is_established
+
+
+@shift(QUICK)
+async def test_who_answers_is_told_what_it_is_as_there_is_nobody_to_be_heard(shift: Shift) -> None:
+    operator = await shift.world.operator("olga")
+    shift.begins()
+    await shift.missed("5min")
+    for said in ("Earshot alarm for Acme Care: Wilma Worker.", "This is a missed check-in."):
+        await hears(operator.calls[-1], shift.world.stage.speaker, said, within=10)
 
 
 # -- what comes later --
