@@ -171,7 +171,7 @@ class EscalationDesk:
         """What is to be said of an alarm behind which there is no line (A-law)."""
         customer, worker = incident.customer, incident.worker
         language, zone = (customer.language, customer.timezone) if customer else ("en", "UTC")
-        alarm = Alarm(customer.name if customer else "Earshot", worker.name if worker else "", incident.kind.value)
+        alarm = Alarm(customer.name if customer else "", worker.name if worker else "", incident.kind.value)
         return await account(self._outside.speech.voice(language, zone), alarm)
 
     # -- following the engine in memory --

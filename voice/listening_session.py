@@ -174,8 +174,8 @@ class ListeningSession:
 
     @property
     def _no_line(self) -> bool:
-        """There is nothing to be heard, now or of before."""
-        return not self.incident.connected and self.incident.audio.end == 0
+        """There is nothing to be heard: no call of the device or the worker is up, is being answered, or was there."""
+        return not self.incident.audio.placed
 
     async def mark(self) -> None:
         """7: mark this moment of the recording."""

@@ -7,6 +7,7 @@ import pytest
 from tests.scenarios.world import World, story
 from voice.incidents.kinds import Kind
 from voice.incidents.lifecycle import State
+from voice.sim.spoken import hears
 from voice.sim.wire import request
 
 ALARM = "sip:alarm@earshot"
@@ -102,11 +103,16 @@ async def test_a_device_with_a_wrong_password_is_unidentified_and_not_lost(world
 
 
 @story()
-async def test_a_challenged_device_that_never_comes_back_is_an_alarm(world: World) -> None:
+async def test_a_challenged_device_that_never_comes_back_is_an_alarm_and_it_is_told_whose(
+    world: World,
+) -> None:
     badge = await world.stage.phone("badge7", "10.0.0.7")  # it knows no password
     olga = await world.operator("olga")
     assert (await badge.call(ALARM).over()).code == 401
-    await (await olga.called()).established()
+    listening = await olga.called()
+    await listening.established()
+    for said in ("Earshot alarm: Anna de Vries.", "This is a panic alarm."):
+        await hears(listening, world.stage.speaker, said, within=20)
     incident = await world.incident()
     assert (incident.device_id, incident.identified_by) == ("badge-7", "from")
     assert (await world.entries("call_refused")) == []
