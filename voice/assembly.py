@@ -169,9 +169,10 @@ class EscalationDesk:
 
     async def account(self, incident: LiveIncident) -> bytes:
         """What is to be said of an alarm behind which there is no line (A-law)."""
-        customer, worker = incident.customer, incident.worker
+        customer = incident.customer
+        who = incident.worker.name if incident.worker else incident.device.id if incident.device else ""
         language, zone = (customer.language, customer.timezone) if customer else ("en", "UTC")
-        alarm = Alarm(customer.name if customer else "", worker.name if worker else "", incident.kind.value)
+        alarm = Alarm(customer.name if customer else "", who, incident.kind.value)
         return await account(self._outside.speech.voice(language, zone), alarm)
 
     # -- following the engine in memory --

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 from .certificates import Certificates
 from .evidence import Evidence, Incident
@@ -138,6 +140,15 @@ class Service(Program):
         if done.returncode:
             raise ProgramFailed(f"{' '.join(arguments)}: exit {done.returncode}\n{done.stdout}{done.stderr}")
         return done.stdout
+
+    def health(self) -> str:
+        """What `/healthz` says: `ok`, or what is wrong."""
+        try:
+            with urlopen(f"http://127.0.0.1:{self.api_port}/healthz", timeout=10) as response:
+                text: bytes = response.read()
+        except HTTPError as error:
+            text = error.read()
+        return text.decode().strip()
 
     @property
     def evidence(self) -> Evidence:

@@ -6,8 +6,6 @@ import signal
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.error import HTTPError
-from urllib.request import urlopen
 
 from config.settings import load
 from voice.cli.deciding import writing
@@ -50,14 +48,14 @@ def test_a_mistake_in_the_file_keeps_a_service_that_died_from_nothing(tmp_path: 
         service.config.write_text(good + BROKEN)
         service.restart()
         service.wait_for("the configuration file is not used")
-        assert "mistake" in _health(service)
+        assert "mistake" in service.health()
         assert "of Anna Jansen has begun" in service.earshot("start-session", "anna", "--for", "2h")
 
         service.config.write_text(good)
         _told_again(service, EVA)
         service.wait_for("definitions have changed")
         assert "of Eva Maas has begun" in service.earshot("start-session", "eva", "--for", "2h")
-        assert _health(service) == "ok"
+        assert service.health() == "ok"
 
 
 def test_a_certificate_that_is_gone_keeps_nobody_from_an_answer_without_tls(
@@ -66,7 +64,7 @@ def test_a_certificate_that_is_gone_keeps_nobody_from_an_answer_without_tls(
     gone = replace(certificates, certificate=tmp_path / "gone.pem")
     with Service(tmp_path, certificates=gone) as service:
         assert service.wait_for(r"TLS is not offered as configured.*gone\.pem: No such file")
-        assert _health(service) == "not used of what is configured: 1 file(s), told by check-config"
+        assert service.health() == "not used of what is configured: 1 file(s), told by check-config"
 
 
 def _told_again(service: Service, addition: str) -> None:
@@ -75,12 +73,3 @@ def _told_again(service: Service, addition: str) -> None:
         config.write(addition)
     assert service.process is not None
     os.kill(service.process.pid, signal.SIGHUP)
-
-
-def _health(service: Service) -> str:
-    try:
-        with urlopen(f"http://127.0.0.1:{service.api_port}/healthz", timeout=10) as response:
-            text: bytes = response.read()
-    except HTTPError as error:
-        text = error.read()
-    return text.decode().strip()

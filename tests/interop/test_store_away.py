@@ -4,8 +4,6 @@ import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError
-from urllib.request import urlopen
 
 import pytest
 
@@ -41,13 +39,13 @@ def test_a_service_that_is_started_before_its_database_answers_and_writes_when_i
     url, mend = away
     with Service(tmp_path, settings={"store": {"url": url}}) as service:
         service.wait_for("calls are answered without the store")
-        assert "store unavailable" in _health(service)
+        assert "store unavailable" in service.health()
         with Badge(tmp_path, service, tone(400, 2), hangs_up=2.0) as badge:
             badge.sipp.succeed()
         mend()
         (incident,) = wait_until(lambda: _incidents(service), "the incident in the database", 60)
         assert incident["state"] == "open"
-        wait_until(lambda: _health(service) == "ok", "a service that is well")
+        wait_until(lambda: service.health() == "ok", "a service that is well")
         assert f"{incident['id']}: " in service.earshot("verify", incident["id"])
         service.crash()
         service.restart()
@@ -55,16 +53,7 @@ def test_a_service_that_is_started_before_its_database_answers_and_writes_when_i
 
 
 def _incidents(service: Service) -> list[Any]:
-    if "store unavailable" in _health(service):
+    if "store unavailable" in service.health():
         return []  # the command line would say so too
     found: list[Any] = json.loads(service.earshot("incidents", "--json"))
     return found
-
-
-def _health(service: Service) -> str:
-    try:
-        with urlopen(f"http://127.0.0.1:{service.api_port}/healthz", timeout=10) as response:
-            text: bytes = response.read()
-    except HTTPError as error:
-        text = error.read()
-    return text.decode().strip()

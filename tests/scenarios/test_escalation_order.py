@@ -170,7 +170,14 @@ async def test_an_unknown_caller_gets_the_plan_of_the_house(tale: Tale) -> None:
     await tale.alarm("stranger")
     incident = await tale.world.incident()
     assert incident.worker_id is None
-    await tale.phone("chef").rings_within("2s").answers().hears("Earshot alarm").presses_the_key().hears("You have")
+    await (
+        tale.phone("chef")
+        .rings_within("2s")
+        .answers()
+        .hears("Earshot alarm: an unknown worker.")
+        .presses_the_key()
+        .hears("You have")
+    )
     await tale.is_taken_by("contact:chef")
     assert tale.dialled_names == ["chef"]
 

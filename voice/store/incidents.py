@@ -4,8 +4,7 @@ Each function takes the connection of the transaction that it is part of: run th
 `Store.read`. Statements are built once; SQLAlchemy caches what it compiles from them.
 """
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -16,15 +15,14 @@ from voice.errors import LifecycleError, UnknownIncident
 from voice.incidents.kinds import Kind
 from voice.incidents.lifecycle import Reason, State
 from voice.incidents.lifecycle import transition as lifecycle_transition
-from voice.incidents.timeline import GENESIS, Entry, canonical, chain
+from voice.incidents.timeline import GENESIS, chain
 from voice.store import schema
 from voice.store.bindings import load_bindings, save_bindings
-from voice.store.engine import ON_ENTRY
 from voice.store.legs import (
     add_leg,
     add_recording,
-    close_recording,
     end_leg,
+    finish_recording,
     legs,
     recording,
     recordings,
@@ -32,11 +30,13 @@ from voice.store.legs import (
 )
 from voice.store.rows import IncidentRow
 from voice.store.text import storable
+from voice.store.timeline import add_entries, append, append_all, lock_incident, timeline
 
 __all__ = [
     "add_leg",
     "add_recording",
     "append",
+    "append_all",
     "caused",
     "end_leg",
     "finish_recording",
@@ -57,30 +57,16 @@ __all__ = [
 ]
 
 _INCIDENTS = schema.incidents
-_TIMELINE = schema.timeline
 _LINKS = schema.links
 
 _INSERT = insert(_INCIDENTS)
-_INSERT_ENTRY = insert(_TIMELINE)
 _INSERT_LINK = insert(_LINKS)
 _SELECT = select(_INCIDENTS)
 _BY_ID = _SELECT.where(_INCIDENTS.c.id == bindparam("incident_id"))
 # FOR NO KEY UPDATE: rows that only refer to the incident (a leg, a command) are written beside it.
 _LOCKED = _BY_ID.with_for_update(key_share=True)
-_LOCK = select(_INCIDENTS.c.id).where(_INCIDENTS.c.id == bindparam("incident_id")).with_for_update(key_share=True)
 _UNRESOLVED = _SELECT.where(_INCIDENTS.c.state != State.RESOLVED.value)
 _QUEUE = _UNRESOLVED.order_by(_INCIDENTS.c.priority, _INCIDENTS.c.opened_at, _INCIDENTS.c.id)
-_LAST_ENTRY = (
-    select(_TIMELINE.c.sequence, _TIMELINE.c.hash)
-    .where(_TIMELINE.c.incident_id == bindparam("incident_id"))
-    .order_by(_TIMELINE.c.sequence.desc())
-    .limit(1)
-)
-_ENTRIES = (
-    select(_TIMELINE)
-    .where(_TIMELINE.c.incident_id == bindparam("incident_id"), _TIMELINE.c.sequence > bindparam("after"))
-    .order_by(_TIMELINE.c.sequence)
-)
 _CHANGE = (
     update(_INCIDENTS)
     .where(_INCIDENTS.c.id == bindparam("incident_id"))
@@ -173,51 +159,8 @@ def open_incident(
         detail=facts | dict(detail),
         actor=actor or (f"device:{device_id}" if device_id else "unknown caller"),
     )
-    _write(connection, first)
+    add_entries(connection, first)
     return row
-
-
-def append(
-    connection: Connection,
-    incident_id: str,
-    *,
-    kind: str,
-    detail: Mapping[str, Any],
-    actor: str,
-    at: datetime,
-) -> Entry:
-    """Add an entry to the timeline of an incident. Two nodes that do so at once take turns."""
-    return append_all(connection, incident_id, [(kind, detail, actor)], at=at)[0]
-
-
-def append_all(
-    connection: Connection,
-    incident_id: str,
-    said: Sequence[tuple[str, Mapping[str, Any], str]],
-    *,
-    at: datetime,
-) -> list[Entry]:
-    """`append` for several entries of one moment, each (kind, detail, actor), at the cost of little more than one."""
-    _lock(connection, incident_id)
-    last = connection.execute(_LAST_ENTRY, {"incident_id": incident_id}).first()
-    if last is None:
-        raise UnknownIncident(f"there is no incident {incident_id!r}")
-    entries: list[Entry] = []
-    previous = last.hash
-    for sequence, (kind, detail, actor) in enumerate(said, last.sequence + 1):
-        entry = chain(
-            incident=incident_id,
-            sequence=sequence,
-            previous_hash=previous,
-            at=at,
-            kind=kind,
-            detail=detail,
-            actor=actor,
-        )
-        entries.append(entry)
-        previous = entry.hash
-    _write(connection, *entries)
-    return entries
 
 
 def transition(
@@ -263,50 +206,12 @@ def transition(
     return after
 
 
-def finish_recording(
-    connection: Connection,
-    recording_id: str,
-    *,
-    at: datetime,
-    duration_ms: int,
-    bytes: int,
-    sha256: str,
-    lost_ms: int,
-    complete: bool,
-) -> None:
-    """The segment is closed: what it holds. Its hash goes into the chain of the timeline, unless it holds nothing.
-
-    `complete` is false for what was mended after a process died. Saying the same again changes nothing.
-    """
-    before = recording(connection, recording_id)
-    if before is None or before.sha256 == sha256:
-        return
-    close_recording(
-        connection,
-        recording_id,
-        duration_ms=duration_ms,
-        bytes=bytes,
-        sha256=sha256,
-        lost_ms=lost_ms,
-        complete=complete,
-    )
-    if sha256:
-        facts = {
-            "recording": recording_id,
-            "leg": before.leg_id,
-            "direction": before.direction,
-            "duration_ms": duration_ms,
-            "sha256": sha256,
-        }
-        append(connection, before.incident_id, kind="recorded", detail=facts, actor="system", at=at)
-
-
 def link(connection: Connection, a: str, b: str, *, actor: str, at: datetime) -> None:
     """Say on both timelines that two incidents belong together. Saying it again changes nothing."""
     if a == b:
         raise ValueError(f"incident {a!r} cannot be linked with itself")
     for name in sorted((a, b)):  # in one order, or two nodes would wait for each other
-        _lock(connection, name)
+        lock_incident(connection, name)
     if b in linked(connection, a):
         return
     connection.execute(_INSERT_LINK, [{"incident_id": a, "other_id": b}, {"incident_id": b, "other_id": a}])
@@ -355,57 +260,6 @@ def incidents(connection: Connection, limit: int = 50, state: State | None = Non
     return [_incident(row) for row in connection.execute(newest)]
 
 
-def timeline(connection: Connection, incident_id: str, after: int = 0) -> list[Entry]:
-    """The entries of an incident in order; only those with a sequence number above `after`."""
-    rows = connection.execute(_ENTRIES, {"incident_id": incident_id, "after": after})
-    return [
-        Entry(
-            incident=row.incident_id,
-            sequence=row.sequence,
-            at=row.at,
-            kind=row.kind,
-            detail=_detail(row.detail),
-            actor=row.actor,
-            previous_hash=row.previous_hash,
-            hash=row.hash,
-        )
-        for row in rows
-    ]
-
-
-def _lock(connection: Connection, incident_id: str) -> None:
-    """Nobody else changes the incident or its timeline until the transaction ends; SQLite has one writer anyway.
-
-    A statement of its own: what is read after it is what the one before has committed. A statement that waited for
-    the lock itself would still see the timeline as it was when it began to wait.
-    """
-    if connection.dialect.name == "postgresql":
-        connection.execute(_LOCK, {"incident_id": incident_id})
-
-
-def _write(connection: Connection, *entries: Entry) -> None:
-    connection.execute(
-        _INSERT_ENTRY,
-        [
-            {
-                "incident_id": entry.incident,
-                "sequence": entry.sequence,
-                "at": entry.at,
-                "kind": entry.kind,
-                "detail": canonical(entry.detail),
-                "actor": entry.actor,
-                "previous_hash": entry.previous_hash,
-                "hash": entry.hash,
-            }
-            for entry in entries
-        ],
-    )
-    on_entry = connection.info.get(ON_ENTRY)
-    if on_entry is not None:
-        for entry in entries:
-            on_entry(connection, entry)
-
-
 def _after(
     before: IncidentRow, kind: str, to: State, *, actor: str, reason: Reason | None, at: datetime, note: str | None
 ) -> IncidentRow:
@@ -429,12 +283,3 @@ def _incident(row: Row[Any]) -> IncidentRow:
     values["state"] = State(row.state)
     values["reason"] = Reason(row.reason) if row.reason else None
     return IncidentRow(**values)
-
-
-def _detail(text: str) -> Mapping[str, Any]:
-    """The detail of an entry; one that somebody made unreadable shows as such, and its hash does not fit."""
-    try:
-        detail = json.loads(text)
-    except ValueError:
-        return {"unreadable": text}
-    return detail if isinstance(detail, dict) else {"unreadable": text}

@@ -11,6 +11,7 @@ from voice.store import schema
 from voice.store.engine import NODE
 from voice.store.rows import Direction, LegRow, RecordingRow, Role, Unfinished
 from voice.store.text import storable
+from voice.store.timeline import append
 
 _LEGS = schema.legs
 _RECORDINGS = schema.recordings
@@ -111,17 +112,24 @@ def add_recording(
     )
 
 
-def close_recording(
+def finish_recording(
     connection: Connection,
     recording_id: str,
     *,
+    at: datetime,
     duration_ms: int,
     bytes: int,
     sha256: str,
     lost_ms: int,
     complete: bool,
 ) -> None:
-    """What a segment holds that is closed. `incidents.finish_recording` says so on the timeline, too."""
+    """The segment is closed: what it holds. Its hash goes into the chain of the timeline, unless it holds nothing.
+
+    `complete` is false for what was mended after a process died. Saying the same again changes nothing.
+    """
+    before = recording(connection, recording_id)
+    if before is None or before.sha256 == sha256:
+        return
     connection.execute(
         _FINISH,
         {
@@ -133,6 +141,15 @@ def close_recording(
             "is_complete": complete,
         },
     )
+    if sha256:
+        facts = {
+            "recording": recording_id,
+            "leg": before.leg_id,
+            "direction": before.direction,
+            "duration_ms": duration_ms,
+            "sha256": sha256,
+        }
+        append(connection, before.incident_id, kind="recorded", detail=facts, actor="system", at=at)
 
 
 def legs(connection: Connection, incident_id: str) -> list[LegRow]:
