@@ -6,8 +6,9 @@ tells a program that it is there. It needs no rights.
 
 import asyncio
 import random
+import socket
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import cast
 
 Address = tuple[str, int]
 
@@ -27,50 +28,61 @@ class BadLine:
     carried: int = 0
     lost: int = 0
     _dice: random.Random = field(init=False)
-    _ports: list[asyncio.DatagramTransport] = field(default_factory=list)
+    _ports: list["_Port"] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._dice = random.Random(self.seed)
 
     async def open(self, ports: range | list[int]) -> None:
         """Stand in front of these ports."""
-        loop = asyncio.get_running_loop()
-        for port in ports:
-            transport, _ = await loop.create_datagram_endpoint(lambda at=port: _Port(self, at), (FAR, port))
-            self._ports.append(transport)
+        self._ports += [_Port(self, port) for port in ports]
 
     def close(self) -> None:
         for port in self._ports:
             port.close()
 
-    def carry(self, transport: asyncio.DatagramTransport, data: bytes, to: Address) -> None:
-        """One packet, either way."""
+    def carry(self, packet: bytes, send: Callable[[bytes], None]) -> None:
+        """One packet, either way: `send` puts it out at the other end."""
         self.carried += 1
         if self._dice.random() < self.loss:
             self.lost += 1
             return
-        asyncio.get_running_loop().call_later(self.jitter * self._dice.random(), _send, transport, data, to)
+        asyncio.get_running_loop().call_later(self.jitter * self._dice.random(), send, packet)
 
 
-class _Port(asyncio.DatagramProtocol):
-    """One port: what comes from the service goes to whoever sent to it last, everything else to the service."""
+class _Port:
+    """One port. Each phone that sends to it gets a port of its own towards the service, as behind a NAT: so what the
+    service sends back goes to that phone and to no other."""
 
     def __init__(self, line: BadLine, port: int) -> None:
         self._line = line
-        self._near = NEAR, port
-        self._peer: Address | None = None
+        self._service = NEAR, port
+        self._open: list[socket.socket] = []
+        self._ways: dict[Address, socket.socket] = {}
+        self._front = self._bind(port, self._from_phone)
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.DatagramTransport, transport)
+    def close(self) -> None:
+        for each in self._open:
+            asyncio.get_running_loop().remove_reader(each)
+            each.close()
 
-    def datagram_received(self, data: bytes, addr: Address) -> None:
-        if addr != self._near:
-            self._peer = addr
-            self._line.carry(self._transport, data, self._near)
-        elif self._peer is not None:
-            self._line.carry(self._transport, data, self._peer)
+    def _bind(self, port: int, received: Callable[[bytes, Address], None]) -> socket.socket:
+        bound = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._open.append(bound)
+        bound.setblocking(False)
+        bound.bind((FAR, port))
+        asyncio.get_running_loop().add_reader(bound, lambda: received(*bound.recvfrom(65536)))
+        return bound
+
+    def _from_phone(self, packet: bytes, phone: Address) -> None:
+        if phone not in self._ways:
+            self._ways[phone] = self._bind(0, lambda answer, _: self._line.carry(answer, _sender(self._front, phone)))
+        self._line.carry(packet, _sender(self._ways[phone], self._service))
 
 
-def _send(transport: asyncio.DatagramTransport, data: bytes, to: Address) -> None:
-    if not transport.is_closing():
-        transport.sendto(data, to)
+def _sender(end: socket.socket, to: Address) -> Callable[[bytes], None]:
+    def send(packet: bytes) -> None:
+        if end.fileno() >= 0:
+            end.sendto(packet, to)
+
+    return send
