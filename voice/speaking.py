@@ -1,6 +1,7 @@
 """What the service says on the telephone, put together from its settings: prompts, recordings and a speech engine."""
 
 from dataclasses import dataclass
+from functools import cache
 
 import structlog
 
@@ -50,8 +51,14 @@ def open_speech(settings: SpeechSettings, speaker: Speaker | None = None) -> Spe
 
 def open_prompts(settings: SpeechSettings) -> tuple[Prompts, tuple[str, ...]]:
     """Prompts, with what was recorded of them, and a line for each recording that cannot be used."""
-    prompts = Prompts.load(FOLDER)
+    prompts = _written()
     if settings.prompts is None:
         return prompts, ()
     prompts, mistakes = with_recordings(prompts, settings.prompts)
     return prompts, tuple(f"speech.prompts: {mistake}" for mistake in mistakes)
+
+
+@cache
+def _written() -> Prompts:
+    """They come with Earshot, so they are read once."""
+    return Prompts.load(FOLDER)

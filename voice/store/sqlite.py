@@ -8,6 +8,7 @@ import os
 import stat
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -81,7 +82,25 @@ def _keep_from_strangers(path: Path) -> None:
 
 def in_memory() -> Connection:
     """The only connection to a new database that lives as long as it does."""
-    connection = engine(None, mode="rw").connect()
+    connection = _in_memory().connect()
+    _driver(_empty()).backup(_driver(connection))
+    return connection
+
+
+def _driver(connection: Connection) -> Any:
+    return connection.connection.driver_connection
+
+
+@cache
+def _in_memory() -> Engine:
+    """Of all of them, so that a statement is compiled once and not in each."""
+    return engine(None, mode="rw")
+
+
+@cache
+def _empty() -> Connection:
+    """A database with nothing in it but the schema."""
+    connection = _in_memory().connect()
     with connection.begin():
         schema.metadata.create_all(connection)
     return connection
