@@ -1,5 +1,6 @@
 """What all tests share."""
 
+import gc
 from collections.abc import Iterator
 
 import pytest
@@ -7,6 +8,10 @@ import structlog
 from hypothesis import settings
 
 from tests.postgres import PostgresServer
+
+# What was imported stays: to look through it again and again for garbage takes a tenth of the time of all tests.
+gc.freeze()
+gc.set_threshold(50_000, 20, 50)
 
 # A deadline would measure how busy the machine is.
 settings.register_profile("earshot", deadline=None)
