@@ -27,6 +27,8 @@ class BadLine:
     seed: int = 0
     carried: int = 0
     lost: int = 0
+    late: float = 0.0
+    """The most seconds by which a packet took longer than it should: then the line was worse than was asked for."""
     _dice: random.Random = field(init=False)
     _ports: list["_Port"] = field(default_factory=list)
 
@@ -47,7 +49,14 @@ class BadLine:
         if self._dice.random() < self.loss:
             self.lost += 1
             return
-        asyncio.get_running_loop().call_later(self.jitter * self._dice.random(), send, packet)
+        loop = asyncio.get_running_loop()
+        due = loop.time() + self.jitter * self._dice.random()
+
+        def arrive() -> None:
+            self.late = max(self.late, loop.time() - due)
+            send(packet)
+
+        loop.call_at(due, arrive)
 
 
 class _Port:

@@ -21,6 +21,7 @@ from voice.sip.useragent import Identity
 
 from .bad_line import FAR, NEAR, BadLine
 from .ports import free_ports
+from .program import wait_until
 
 CALLS = 8
 """As many calls at once are possible."""
@@ -39,7 +40,6 @@ class KeyDesk:
         self.ended = 0
         self._media = free_ports(2 * CALLS)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._up = threading.Event()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name=f"keys {self.port}")
 
@@ -47,6 +47,11 @@ class KeyDesk:
     def address(self) -> tuple[str, int]:
         """Where it is to be called: at the far end of the line."""
         return FAR, self.port
+
+    def wait_for_end(self, calls: int) -> None:
+        """So many calls have come, and all have ended."""
+        wait_until(lambda: self.ended >= calls, f"{calls} calls to end")
+        assert len(self.keyed) == calls
 
     async def _start(self) -> None:
         transport = SocketTransport(udp=[(NEAR, self.port)])

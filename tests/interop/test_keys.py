@@ -6,6 +6,7 @@ proven; the figures that take thousands of keys are in `tests/unit/media/test_ke
 """
 
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -14,17 +15,17 @@ import pytest
 
 from tests.unit.media.bad_lines import mistakes
 from tests.unit.rtp.tones import generate
+from voice.rtp.keypad import PATIENCE
 
 from .bad_line import NEAR, BadLine
 from .keyed import KeyDesk
 from .peers.baresip import Baresip
 from .peers.sipp import SCENARIOS, Sipp
-from .program import wait_until
 from .sounds import Samples, silence, to_alaw, write_wav
 
-LINES = [(0.0, 0.2, 2), (0.01, 0.2, 2), (0.05, 0.2, 8)]
-"""Loss, seconds of jitter, and how many mistakes in a hundred keys are tolerated. Some even where nothing is lost: a
-phone or a service that waits for a processor makes them."""
+LINES = [(0.0, 0.2, 0), (0.01, 0.2, 1), (0.05, 0.2, 8)]
+"""Loss, seconds of jitter, and how many mistakes in a hundred keys are tolerated. 99 % at a loss of 1 %."""
+TRIES = 8
 over_lines = pytest.mark.parametrize(("loss", "jitter", "tolerated"), LINES)
 
 KEYS = "00159#*73124608822#9"
@@ -32,10 +33,6 @@ KEYS = "00159#*73124608822#9"
 FAST, EASY = 0.05, 0.1
 """Seconds of tone and of pause. Of a tone of 50 ms a lost packet can leave too little to tell it from a vowel, so only
 lines that lose nothing are typed on so fast; `test_keys_on_bad_lines.py` has it with all the others."""
-
-
-def line(loss: float, jitter: float) -> BadLine:
-    return BadLine(loss=loss, jitter=jitter, seed=round(loss * 100 + jitter * 1000))
 
 
 def tones(keys: str, loss: float) -> Samples:
@@ -46,29 +43,42 @@ def tones(keys: str, loss: float) -> Samples:
     return np.concatenate([silence(1.0), np.frombuffer(b"".join(typed), "<i2"), silence(3.0)])
 
 
-def judge(desk: KeyDesk, calls: int, tolerated: int) -> None:
-    """Every call has brought its keys, but for so many in a hundred."""
-    wait_until(lambda: desk.ended >= calls, f"{calls} calls to end")
-    assert len(desk.keyed) == calls
-    wrong = sum(mistakes(keyed, KEYS) for keyed in desk.keyed.values())
-    assert wrong <= tolerated * calls * len(KEYS) / 100, (wrong, desk.keyed)
+def judge(tmp_path: Path, loss: float, jitter: float, tolerated: int, call: Callable[[KeyDesk, Path], None]) -> None:
+    """All calls that `call` makes have brought their keys, but for so many in a hundred.
+
+    On a machine that is busy the line is worse than it should be, by more than the service is made for: where that made
+    mistakes the calls are made again. On a line that was as it should be, a mistake counts at once.
+    """
+    for number in range(TRIES):
+        line = BadLine(loss=loss, jitter=jitter, seed=round(loss * 100 + jitter * 1000))
+        with KeyDesk(line) as desk:
+            call(desk, tmp_path / str(number))
+        wrong = sum(mistakes(keyed, KEYS) for keyed in desk.keyed.values())
+        if wrong <= tolerated * len(desk.keyed) * len(KEYS) / 100:
+            return
+        if line.late <= PATIENCE - jitter:
+            break
+    pytest.fail(f"{wrong} mistakes, line {line.late:.3f} s late: {list(desk.keyed.values())}")
 
 
 @over_lines
 @pytest.mark.needs("sipp")
 def test_tones_and_info_of_sipp(tmp_path: Path, loss: float, jitter: float, tolerated: int) -> None:
-    scenario = tmp_path / "keys_by_info.xml"
-    scenario.write_text(by_info(KEYS))
     sound = tones(KEYS, loss)
-    with KeyDesk(line(loss, jitter)) as desk:
-        info = Sipp(tmp_path, "info_digit", desk.address, host=NEAR, calls=3, rate=20)
+    talk, alaw = len(sound) / 8000, to_alaw(sound)
+
+    def call(desk: KeyDesk, folder: Path) -> None:
+        info = Sipp(folder, "info_digit", desk.address, host=NEAR, calls=3, rate=20)
+        scenario = folder / "keys_by_info.xml"
+        scenario.write_text(by_info(KEYS))
         info.arguments[info.arguments.index("-sf") + 1] = str(scenario)
-        talk = len(sound) / 8000
-        audio = Sipp(tmp_path, "alarm_rtp", desk.address, host=NEAR, alaw=to_alaw(sound), talk=talk, calls=5, rate=20)
+        audio = Sipp(folder, "alarm_rtp", desk.address, host=NEAR, alaw=alaw, talk=talk, calls=5, rate=20)
         with info, audio:
             audio.succeed()
             info.succeed()
-        judge(desk, 8, tolerated)
+        desk.wait_for_end(8)
+
+    judge(tmp_path, loss, jitter, tolerated, call)
 
 
 def by_info(keys: str) -> str:
@@ -97,17 +107,21 @@ def by_info(keys: str) -> str:
 def test_events_and_tones_of_baresip(tmp_path: Path, loss: float, jitter: float, tolerated: int) -> None:
     quiet = write_wav(tmp_path / "quiet.wav", silence(60))
     sung = write_wav(tmp_path / "tones.wav", np.concatenate([tones(KEYS, loss), silence(60)]))
-    with KeyDesk(line(loss, jitter)) as desk, ExitStack() as stack:
-        phones = {name: Baresip(tmp_path, name, quiet if name[0] == "e" else sung) for name in ("e1", "e2", "t1", "t2")}
-        for phone in phones.values():
-            stack.enter_context(phone).dial(f"sip:keys@{desk.address[0]}:{desk.port}")
-        for phone in phones.values():
-            phone.wait_for_call()
-        for key in KEYS:
-            for name in ("e1", "e2"):
-                phones[name].digit(key)
-            time.sleep(0.25)
-        time.sleep(2.5)  # the last of them are still on their way
-        for phone in phones.values():
-            phone.hang_up()
-        judge(desk, len(phones), tolerated)
+
+    def call(desk: KeyDesk, folder: Path) -> None:
+        phones = {name: Baresip(folder, name, quiet if name[0] == "e" else sung) for name in ("e1", "e2", "t1", "t2")}
+        with ExitStack() as stack:
+            for phone in phones.values():
+                stack.enter_context(phone).dial(f"sip:keys@{desk.address[0]}:{desk.port}")
+            for phone in phones.values():
+                phone.wait_for_call()
+            for key in KEYS:
+                for name in ("e1", "e2"):
+                    phones[name].digit(key)
+                time.sleep(0.25)
+            time.sleep(2.5)  # the last of them are still on their way
+            for phone in phones.values():
+                phone.hang_up()
+            desk.wait_for_end(len(phones))
+
+    judge(tmp_path, loss, jitter, tolerated, call)
